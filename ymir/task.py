@@ -1,0 +1,243 @@
+"""The task: env.yaml and config.yaml, read and validated once at the door. Nothing else in ymir/ reads the
+environment."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+import yaml
+from pydantic import ValidationError
+from ymir_exc.env import EnvConfig
+
+from ymir.errors import ParameterError
+from ymir.params import InferParameters, MiningParameters, TrainingParameters, read_parameters, unknown_keys
+
+ENV_FILE_VARIABLE = "DEFAULT_ENV_FILE_PATH"
+WEIGHTS_DIR_VARIABLE = "YMIR_WEIGHTS_DIR"
+BACKGROUND_CLASS = "ymir_background"
+
+# Label masks hold one byte a pixel, of which 255 means ignore and one more value is needed for background.
+MAX_CLASSES = 254
+
+
+@dataclass(frozen=True)
+class InputPaths:
+    """Where the platform put what a task reads; the names are those of env.yaml."""
+
+    root_dir: Path
+    assets_dir: Path
+    annotations_dir: Path
+    models_dir: Path
+    training_index_file: Path
+    val_index_file: Path
+    candidate_index_file: Path
+    config_file: Path
+
+
+@dataclass(frozen=True)
+class OutputPaths:
+    """Where a task writes; the names are those of env.yaml."""
+
+    root_dir: Path
+    models_dir: Path
+    tensorboard_dir: Path
+    training_result_file: Path
+    mining_result_file: Path
+    infer_result_file: Path
+    monitor_file: Path
+
+
+@dataclass(frozen=True)
+class Env:
+    """env.yaml: which task, where its files are."""
+
+    task_id: str
+    run_training: bool
+    run_mining: bool
+    run_infer: bool
+    input: InputPaths
+    output: OutputPaths
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything that was asked for. A table of hyper-parameters is None where its job was not asked for."""
+
+    env: Env
+    class_names: Tuple[str, ...]
+    gpu_ids: Tuple[int, ...]
+    training: Optional[TrainingParameters]
+    infer: Optional[InferParameters]
+    mining: Optional[MiningParameters]
+    pretrained_files: Tuple[Path, ...]
+    model_files: Tuple[Path, ...]
+    weights_dir: Path
+    warnings: Tuple[str, ...] = ()
+
+
+# Relative to the root folder of each side, as the contract's env.yaml has them.
+_INPUT_DEFAULTS = {
+    "assets_dir": "assets",
+    "annotations_dir": "annotations",
+    "models_dir": "models",
+    "training_index_file": "train-index.tsv",
+    "val_index_file": "val-index.tsv",
+    "candidate_index_file": "candidate-index.tsv",
+    "config_file": "config.yaml",
+}
+_OUTPUT_DEFAULTS = {
+    "models_dir": "models",
+    "tensorboard_dir": "tensorboard",
+    "training_result_file": "models/result.yaml",
+    "mining_result_file": "result.tsv",
+    "infer_result_file": "infer-result.json",
+    "monitor_file": "monitor.txt",
+}
+
+
+def env_file(environment: Mapping[str, str]) -> Path:
+    """Where env.yaml lies: the SDK's environment variable, else /in/env.yaml."""
+    return Path(environment.get(ENV_FILE_VARIABLE) or "/in/env.yaml")
+
+
+def read_env(path: Path) -> Env:
+    """Read env.yaml; keys that are missing have the defaults of the contract.
+
+    Raises:
+        ParameterError: the file cannot be read, or a value in it is of the wrong kind.
+    """
+    values = _read_mapping(path)
+    try:
+        checked = EnvConfig(
+            task_id=str(values.get("task_id") or "default-task"),
+            **{k: values[k] for k in ("run_training", "run_mining", "run_infer") if values.get(k) is not None},
+            input=_with_defaults(values.get("input"), "/in", _INPUT_DEFAULTS, f"{path}: input"),
+            output=_with_defaults(values.get("output"), "/out", _OUTPUT_DEFAULTS, f"{path}: output"),
+        )
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"])
+        raise ParameterError(f"{path}: {key} is {problem['input']!r}: {problem['msg']}") from error
+    return Env(
+        task_id=checked.task_id,
+        run_training=checked.run_training,
+        run_mining=checked.run_mining,
+        run_infer=checked.run_infer,
+        input=InputPaths(**{k: Path(getattr(checked.input, k)) for k in ("root_dir", *_INPUT_DEFAULTS)}),
+        output=OutputPaths(**{k: Path(getattr(checked.output, k)) for k in ("root_dir", *_OUTPUT_DEFAULTS)}),
+    )
+
+
+def read_task(env: Env, environment: Mapping[str, str]) -> Task:
+    """Read config.yaml and check everything in it that can be checked without other files.
+
+    Raises:
+        ParameterError: names the file, the key, its value and what is allowed.
+    """
+    source = str(env.input.config_file)
+    if not (env.run_training or env.run_mining or env.run_infer):
+        raise ParameterError("env.yaml asks for nothing: one of run_training, run_mining and run_infer must be true")
+    if env.run_training and (env.run_mining or env.run_infer):
+        raise ParameterError("env.yaml asks for training together with mining or infer; training runs alone")
+    values = _read_mapping(env.input.config_file)
+
+    def table(kind, wanted):
+        return read_parameters(kind, values, source=source) if wanted else None
+
+    training = table(TrainingParameters, env.run_training)
+    weights_dir = (training.weights_dir if training else "") or environment.get(WEIGHTS_DIR_VARIABLE) or "/weights"
+    warnings = [
+        f"{source}: {key} is not a hyper-parameter of this executor and is ignored"
+        + (f"; did you mean {' or '.join(close)}?" if close else "")
+        for key, close in unknown_keys(values).items()
+    ]
+    return Task(
+        env=env,
+        class_names=_class_names(values, source),
+        gpu_ids=_gpu_ids(values, source),
+        training=training,
+        infer=table(InferParameters, env.run_infer),
+        mining=table(MiningParameters, env.run_mining),
+        pretrained_files=_model_files(values, "pretrained_model_params", env.input.models_dir, source),
+        model_files=_model_files(values, "model_params_path", env.input.models_dir, source),
+        weights_dir=Path(weights_dir),
+        warnings=tuple(warnings),
+    )
+
+
+def _read_mapping(path: Path) -> Dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8-sig") as stream:
+            values = yaml.safe_load(stream)
+    except OSError as error:
+        raise ParameterError(f"cannot read {path}: {error.strerror or error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ParameterError(f"{path} must hold 'key: value' lines, but holds a {type(values).__name__}")
+    return values
+
+
+def _with_defaults(values: Any, root: str, defaults: Mapping[str, str], where: str) -> Dict[str, str]:
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise ParameterError(f"{where} is {values!r}, but must hold 'key: value' lines")
+    root = str(values.get("root_dir") or root)
+    complete = {"root_dir": root}
+    for key, default in defaults.items():
+        value = values.get(key)
+        value = default if value is None or value == "" else value
+        # A path that is relative belongs to its root; the platform writes absolute ones.
+        complete[key] = os.path.join(root, value) if isinstance(value, str) and value else value
+    return complete
+
+
+def _class_names(values: Mapping[str, Any], source: str) -> Tuple[str, ...]:
+    names = values.get("class_names")
+    if not isinstance(names, list) or not names:
+        raise ParameterError(f"{source}: class_names is {names!r}, but must be a list of at least one name")
+    names = [str(name).strip() if isinstance(name, (str, int, float)) else "" for name in names]
+    for name in names:
+        if not name:
+            raise ParameterError(f"{source}: class_names is {values['class_names']!r}, but every entry must be a name")
+        if name == BACKGROUND_CLASS:
+            raise ParameterError(
+                f"{source}: class_names holds {name!r}, which is the name of the executor's own background class"
+            )
+        if names.count(name) > 1:
+            raise ParameterError(f"{source}: class_names holds {name!r} twice, but names must be unique")
+    if len(names) > MAX_CLASSES:
+        raise ParameterError(
+            f"{source}: class_names has {len(names)} names, but label masks allow at most {MAX_CLASSES}"
+        )
+    return tuple(names)
+
+
+def _gpu_ids(values: Mapping[str, Any], source: str) -> Tuple[int, ...]:
+    """'0,1' as (0, 1); nothing at all, the platform's way of asking for the CPU, as ()."""
+    given = values.get("gpu_id")
+    parts = given if isinstance(given, (list, tuple)) else str("" if given is None else given).split(",")
+    parts = [str(part).strip() for part in parts if str(part).strip()]
+    if isinstance(given, bool) or not all(part.isascii() and part.isdigit() for part in parts):
+        raise ParameterError(
+            f"{source}: gpu_id is {given!r}, but must be GPU numbers such as 0 or 0,1, or empty for the CPU"
+        )
+    ids = tuple(int(part) for part in parts)
+    if len(set(ids)) != len(ids):
+        raise ParameterError(f"{source}: gpu_id is {given!r}, but names a GPU twice")
+    return ids
+
+
+def _model_files(values: Mapping[str, Any], key: str, models_dir: Path, source: str) -> Tuple[Path, ...]:
+    given = values.get(key)
+    if given is None or given == "":
+        return ()
+    given = [given] if isinstance(given, str) else given
+    if not isinstance(given, list) or not all(isinstance(name, str) and name for name in given):
+        raise ParameterError(f"{source}: {key} is {given!r}, but must be a list of file paths")
+    files: List[Path] = [models_dir / name for name in given]
+    return tuple(files)
