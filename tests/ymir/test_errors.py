@@ -1,0 +1,53 @@
+import errno
+
+import pytest
+import torch
+
+from mmseg import errors as mmseg_errors
+from ymir import errors
+from ymir.errors import describe
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (errors.ParameterError("key is 1"), 300001, "key is 1"),
+        (errors.DatasetError("a"), 300002, "a"),
+        (errors.PackageError("a"), 300004, "a"),
+        (errors.NoGPUError("a"), 300102, "a"),
+        (mmseg_errors.ConfigError("a"), 300001, "a"),
+        (mmseg_errors.DataError("a"), 300002, "a"),
+        (mmseg_errors.ImageError("a\nb"), 300003, "a b"),
+        (mmseg_errors.CheckpointError("a"), 300004, "a"),
+        (mmseg_errors.NonFiniteLossError("a"), 300201, "a"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), 300103, "CUDA out of memory. Tried to allocate 2 GiB"),
+        (MemoryError(), 300103, "MemoryError"),
+        (RuntimeError("CUDA error: no kernel image is available"), 300101, "CUDA error: no kernel image is available"),
+        (RuntimeError("odd"), 160004, "RuntimeError: odd"),
+        (KeyError("k"), 160004, "KeyError: 'k'"),
+        (KeyboardInterrupt(), 160004, "KeyboardInterrupt"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/out/x"),
+            160004,
+            "no space left on the device while writing /out/x",
+        ),
+    ],
+)
+def test_every_exception_has_a_code_and_one_sentence(error, code, sentence):
+    failure = describe(error)
+    assert (failure.return_code, failure.sentence) == (code, sentence)
+
+
+def test_a_real_shortage_of_memory_is_recognised():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**55, dtype=torch.float64)
+    assert describe(caught.value).return_code == 300103
+
+
+def test_the_details_are_the_traceback():
+    try:
+        raise errors.DatasetError("no images") from ValueError("inner")
+    except errors.DatasetError as error:
+        details = describe(error).details
+    assert "inner" in details
+    assert details.rstrip().endswith("ymir.errors.DatasetError: no images")
