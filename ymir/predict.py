@@ -5,15 +5,14 @@ results are assembled from the
 journals in the order of the index, so they do not depend on the number of processes or on the batches.
 """
 
+import itertools
 import shutil
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Iterator, List, Sequence, Tuple
 
-import torch
-
-from mmseg.datasets import build_test_loader
+from mmseg.datasets import TestLoader, build_test_loader
 from mmseg.engine.distributed import Rank, launch
-from mmseg.models.layers import resize
+from mmseg.engine.prediction import batch_logits
 from mmseg.torch_compat import autocast, inference_mode
 from ymir.candidates import CandidateDataset, test_pipeline
 from ymir.devices import devices_for
@@ -83,35 +82,12 @@ def predict_share(
                 share.progress((position + 1) / len(images))
 
 
-def _predictions(model: Any, loader: Any, device: str, half_precision: bool) -> Iterator[Tuple[int, Prediction]]:
-    for batches in loader:
-        for batch in batches:
-            for members, logits in _batch_logits(model, batch, device, half_precision):
+def _predictions(
+    model: Any, loader: TestLoader, device: str, half_precision: bool
+) -> Iterator[Tuple[int, Prediction]]:
+    for batch in itertools.chain.from_iterable(loader):
+        with inference_mode(), autocast("cuda", enabled=half_precision):
+            for members, logits in batch_logits(model, batch, device):
                 class_maps = model.class_map(logits)
                 for row, member in enumerate(members):
-                    extra = batch.extra[member] if batch.extra else {}
-                    yield batch.indices[member], Prediction(logits[row], class_maps[row], extra)
-
-
-def _batch_logits(
-    model: Any, batch: Any, device: str, half_precision: bool
-) -> Iterator[Tuple[List[int], torch.Tensor]]:
-    """The logits of a batch at its images' own sizes: (rows of the batch, logits (B, C, H, W)) for each such size in
-    it.
-
-    The network runs once for the whole batch; images that were resized to one shape may come from different sizes.
-    """
-    images = [view.to(device, non_blocking=True, memory_format=torch.channels_last) for view in batch.images]
-    rows_of_size: Dict[Tuple[int, int], List[int]] = {}
-    for row, meta in enumerate(batch.metas[0]):
-        rows_of_size.setdefault(tuple(meta["ori_shape"][:2]), []).append(row)
-    with inference_mode(), autocast("cuda", enabled=half_precision):
-        if len(images) > 1:
-            flips = [metas[0]["flip_direction"] if metas[0]["flip"] else None for metas in batch.metas]
-            for size, rows in rows_of_size.items():
-                yield rows, model.inference_views([view[rows] for view in images], flips, size).float()
-            return
-        only_size = next(iter(rows_of_size)) if len(rows_of_size) == 1 else None
-        logits = model.inference(images[0], only_size).float()
-        for size, rows in rows_of_size.items():
-            yield rows, logits if only_size else resize(logits[rows], size=size, align_corners=model.align_corners)
+                    yield batch.indices[member], Prediction(logits[row].float(), class_maps[row], batch.extra[member])

@@ -24,7 +24,6 @@ class TrainingArguments:
 
     seed: int = 0
     deterministic: bool = False
-    diff_seed: bool = False
     load_from: Optional[str] = None
     resume_from: Optional[str] = None
     auto_resume: bool = False
@@ -54,6 +53,7 @@ def parse_training_arguments(text: str) -> TrainingArguments:
     parser = _Parser(prog="args_options", add_help=False, allow_abbrev=False)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--deterministic", action="store_true")
+    # Accepted because people know it; here the processes never draw the same random numbers anyway.
     parser.add_argument("--diff-seed", "--diff_seed", action="store_true")
     parser.add_argument("--load-from")
     parser.add_argument("--resume-from")
@@ -66,7 +66,6 @@ def parse_training_arguments(text: str) -> TrainingArguments:
     return TrainingArguments(
         seed=found.seed,
         deterministic=found.deterministic,
-        diff_seed=found.diff_seed,
         load_from=found.load_from,
         resume_from=found.resume_from,
         auto_resume=found.auto_resume,
