@@ -58,7 +58,16 @@ class Registry:
         arguments = {**defaults, **cfg}
         module = self.get(arguments.pop("type"))
         try:
-            inspect.signature(module).bind(**arguments)
+            _bind(module, arguments)
         except TypeError as error:
             raise ConfigError(f"{self.name} {cfg['type']}: {error}") from error
         return module(**arguments)
+
+
+def _bind(module: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+    """Raise TypeError where `module` cannot be called with `arguments`."""
+    if inspect.isclass(module):
+        # Not the signature of the class itself: on Python 3.8 a Generic base hides it.
+        inspect.signature(module.__init__).bind(None, **arguments)
+    else:
+        inspect.signature(module).bind(**arguments)

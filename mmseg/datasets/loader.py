@@ -1,0 +1,303 @@
+"""Loaders: batches of samples, decoded and transformed in worker processes.
+
+An error that mmseg raises on purpose while a worker makes a sample travels back as a value and is raised unchanged in
+the main process; PyTorch itself would raise one whose message is the worker's traceback.
+"""
+
+from functools import partial
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+import cv2
+import torch
+import torch.multiprocessing
+from torch.utils.data import DataLoader
+from torch.utils.data.dataloader import default_collate
+
+from mmseg.datasets.samplers import TrainSampler, consecutive_batches
+from mmseg.errors import ConfigError, DataError, MMSegError
+
+
+class TestBatch(NamedTuple):
+    """Consecutive samples whose tensors have the same shapes."""
+
+    indices: List[int]  # of the samples in the data set
+    images: List[torch.Tensor]  # one (B, C, h, w) for each view
+    metas: List[List[Dict[str, Any]]]  # for each view, what is known of each image
+    extra: List[Any]  # what the samples carry under "extra", None where they carry nothing
+
+
+class _Failure(NamedTuple):
+    error: MMSegError
+
+
+class _Loaded:
+    """A batch on its way from the workers.
+
+    PyTorch's own way of pinning memory goes into every container and turns tuples, such as the shapes in `img_metas`,
+    into lists; of an object with the method `pin_memory` it calls that and nothing else.
+    """
+
+    def __init__(self, content: Any) -> None:
+        self.content = content
+
+    def pin_memory(self) -> "_Loaded":
+        if isinstance(self.content, dict):
+            self.content = {
+                key: value.pin_memory() if isinstance(value, torch.Tensor) else value
+                for key, value in self.content.items()
+            }
+        else:
+            self.content = [
+                batch._replace(images=[image.pin_memory() for image in batch.images]) for batch in self.content
+            ]
+        return self
+
+
+class _Guarded:
+    """`dataset` with its errors as values, and each sample together with what it was asked by."""
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, item: Any) -> Union[_Failure, Tuple[Any, Dict[str, Any]]]:
+        try:
+            return item, self.dataset[item]
+        except MMSegError as error:
+            return _Failure(error)
+
+
+class TrainLoader:
+    """An endless iterator over training batches.
+
+    Workers start with the first batch. After `close`, or an error of a sample, there are no more batches.
+    """
+
+    def __init__(self, loader: DataLoader) -> None:
+        self._loader: Optional[DataLoader] = loader
+        self._batches: Optional[Iterator[Any]] = None
+
+    def __iter__(self) -> "TrainLoader":
+        return self
+
+    def __next__(self) -> Dict[str, Any]:
+        if self._batches is None:
+            if self._loader is None:
+                raise StopIteration
+            self._batches = _start(self._loader)
+        batch = next(self._batches)
+        if isinstance(batch, _Failure):
+            self.close()
+            raise batch.error
+        return batch.content
+
+    def close(self) -> None:
+        """Stop the workers."""
+        self._loader = self._batches = None
+
+
+class TestLoader:
+    """Goes through test samples in order, any number of times; each of its `len` items is a list of TestBatch.
+
+    Workers start with the first item and stay, for evaluation comes again and again, until `close` or an error of a
+    sample; iterating after that starts new ones.
+    """
+
+    def __init__(self, make_loader: Callable[[], DataLoader], length: int) -> None:
+        self._make_loader = make_loader
+        self._length = length
+        self._loader: Optional[DataLoader] = None
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[List[TestBatch]]:
+        if self._loader is None:
+            self._loader = self._make_loader()
+        for item in _start(self._loader):
+            if isinstance(item, _Failure):
+                break
+            yield item.content
+        else:
+            return
+        self.close()
+        raise item.error
+
+    def close(self) -> None:
+        """Stop the workers."""
+        self._loader = None
+
+
+def _start(loader: DataLoader) -> Iterator[Any]:
+    """`iter(loader)`, which forks the workers, while this process uses one thread.
+
+    With more, a worker of torch 1.8 crashes: it sets its own number of threads to one first of all, and for that joins
+    those of the pool that it knows from its parent, which do not exist in it.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return iter(loader)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def build_train_loader(
+    dataset: Any,
+    *,
+    samples_per_gpu: int,
+    workers_per_gpu: int,
+    seed: int,
+    start_iteration: int = 0,
+    rank: int = 0,
+    world_size: int = 1,
+) -> TrainLoader:
+    """The endless loader of one rank.
+
+    Args:
+        dataset: takes a Draw; its samples are dicts with tensors of one shape and `img_metas`.
+        samples_per_gpu: batch size of this rank.
+        workers_per_gpu: worker processes; 0 loads in this process. The samples do not depend on it.
+        seed: of the run.
+        start_iteration: iterations already done by a run that is resumed.
+        rank, world_size: of this process, and the number of them.
+
+    Returns:
+        An iterator of dicts: img (B, 3, H, W) float32, gt_semantic_seg (B, 1, H, W) int64, img_metas (a list of dicts).
+
+    Raises:
+        ConfigError, DataError: a number is out of its range, the data set is empty; on iteration also what a sample
+            raises, and DataError where the images of a batch differ in size.
+    """
+    _check_workers(workers_per_gpu)
+    sampler = TrainSampler(
+        len(dataset),
+        seed=seed,
+        batch_size=samples_per_gpu,
+        rank=rank,
+        world_size=world_size,
+        start_iteration=start_iteration,
+    )
+    return TrainLoader(_data_loader(dataset, sampler, _collate_train, workers_per_gpu, keep_workers=False))
+
+
+def build_test_loader(
+    dataset: Any,
+    *,
+    samples_per_gpu: int,
+    workers_per_gpu: int,
+    indices: Optional[Sequence[int]] = None,
+) -> TestLoader:
+    """The loader of test samples, in order.
+
+    Args:
+        dataset: takes an index; its samples are dicts with `img` and `img_metas`, each a list with an entry for each
+            view (or the entry itself where there is one view), and perhaps `extra`, anything that is to travel along.
+        samples_per_gpu: samples an item, and so the largest batch.
+        workers_per_gpu: worker processes; 0 loads in this process.
+        indices: the samples to load; None for all.
+
+    Raises:
+        ConfigError: a number is out of its range; on iteration also what a sample raises.
+    """
+    if samples_per_gpu < 1:
+        raise ConfigError(f"samples_per_gpu must be at least 1, not {samples_per_gpu}")
+    chosen = list(range(len(dataset))) if indices is None else [int(index) for index in indices]
+    batches = consecutive_batches(chosen, samples_per_gpu)
+    _check_workers(workers_per_gpu)
+    make_loader = partial(_data_loader, dataset, batches, _collate_test, workers_per_gpu, keep_workers=True)
+    return TestLoader(make_loader, len(batches))
+
+
+def _check_workers(workers: int) -> None:
+    if workers < 0:
+        raise ConfigError(f"workers_per_gpu must be at least 0, not {workers}")
+
+
+def _data_loader(dataset: Any, batches: Any, collate: Any, workers: int, *, keep_workers: bool) -> DataLoader:
+    # Forked workers share the parent's modules and data set. Neither OpenCV nor PyTorch may use threads in them: the
+    # parent's threads do not exist there. Where a platform cannot fork its default is taken, which works too but
+    # starts slowly.
+    context = None
+    if workers and "fork" in torch.multiprocessing.get_all_start_methods():
+        context = "fork"
+    return DataLoader(
+        _Guarded(dataset),
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=torch.cuda.is_available(),
+        worker_init_fn=_start_worker,
+        multiprocessing_context=context,
+        persistent_workers=keep_workers and workers > 0,
+        # PyTorch seeds its workers from this, and without it from the global generator, which would then depend on
+        # loading.
+        generator=torch.Generator(),
+    )
+
+
+def _start_worker(worker_id: int) -> None:
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+
+
+def _collate_train(items: List[Any]) -> Union[_Failure, _Loaded]:
+    for item in items:
+        if isinstance(item, _Failure):
+            return item
+    samples = [sample for _, sample in items]
+    batch: Dict[str, Any] = {}
+    for key in samples[0]:
+        values = [sample[key] for sample in samples]
+        if not isinstance(values[0], torch.Tensor):
+            batch[key] = values
+            continue
+        for value, sample in zip(values, samples):
+            if value.shape != values[0].shape:
+                return _Failure(_size_error(key, values[0], samples[0], value, sample))
+        batch[key] = default_collate(values)
+    return _Loaded(batch)
+
+
+def _size_error(key: str, a: torch.Tensor, sample_a: Any, b: torch.Tensor, sample_b: Any) -> DataError:
+    first, second = (
+        f"{sample.get('img_metas', {}).get('filename', 'an image')} {tuple(value.shape)}"
+        for value, sample in ((a, sample_a), (b, sample_b))
+    )
+    return DataError(
+        f"the samples of a batch must have one size, but {key!r} is {first} and {second}: "
+        "use RandomCrop and Pad with the same size in the training pipeline"
+    )
+
+
+def _as_views(entry: Any) -> List[Any]:
+    return list(entry) if isinstance(entry, (list, tuple)) else [entry]
+
+
+def _collate_test(items: List[Any]) -> Union[_Failure, _Loaded]:
+    for item in items:
+        if isinstance(item, _Failure):
+            return item
+    groups: List[List[Tuple[int, List[torch.Tensor], List[Dict[str, Any]], Any]]] = []
+    shapes: Optional[List[torch.Size]] = None
+    for index, sample in items:
+        views = _as_views(sample["img"])
+        row = (int(index), views, _as_views(sample["img_metas"]), sample.get("extra"))
+        if [view.shape for view in views] != shapes:
+            shapes = [view.shape for view in views]
+            groups.append([])
+        groups[-1].append(row)
+    batches = []
+    for group in groups:
+        indices, images, metas, extra = zip(*group)
+        batches.append(
+            TestBatch(
+                indices=list(indices),
+                images=[default_collate(list(views)) for views in zip(*images)],
+                metas=[list(view_metas) for view_metas in zip(*metas)],
+                extra=list(extra),
+            )
+        )
+    return _Loaded(batches)

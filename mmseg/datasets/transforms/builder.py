@@ -1,0 +1,5 @@
+"""The registry of transforms."""
+
+from mmseg.registry import Registry
+
+TRANSFORMS = Registry("transform")
