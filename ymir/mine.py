@@ -1,6 +1,5 @@
 """Mining: region scores of each candidate, then images by falling score and masks of the regions to label."""
 
-import functools
 import zlib
 from typing import Iterable, Sequence, Tuple
 
@@ -10,7 +9,7 @@ import numpy as np
 from ymir.atomic import replacing
 from ymir.job import Job, Prediction, picture_names
 from ymir.journal import Journal
-from ymir.mining import RegionScores, build_miner, compute_superpixels
+from ymir.mining import RegionScores, build_miner
 from ymir.monitor import Share
 from ymir.results import write_mining_result
 from ymir.task import Task
@@ -32,6 +31,7 @@ class MiningJob(Job):
         self._output = task.env.output
         self._miner = build_miner(
             mining_algorithm=parameters.mining_algorithm,
+            superpixel_algorithm=parameters.superpixel_algorithm,
             uncertainty_method=parameters.uncertainty_method,
             max_superpixel_per_image=parameters.max_superpixel_per_image,
             max_kept_mining_image=parameters.max_kept_mining_image,
@@ -40,11 +40,7 @@ class MiningJob(Job):
             ripu_region_radius=parameters.ripu_region_radius,
         )
         if self._miner.needs_superpixels:
-            self.prepare = functools.partial(
-                compute_superpixels,
-                algorithm=parameters.superpixel_algorithm,
-                max_count=parameters.max_superpixel_per_image,
-            )
+            self.prepare = self._miner.superpixels
 
     def records(self, prediction: Prediction) -> Iterable[Tuple[int, bytes]]:
         superpixels = prediction.extra.get(self.kind)

@@ -10,6 +10,8 @@ import shutil
 from pathlib import Path
 from typing import Any, Iterator, List, Sequence, Tuple
 
+import torch
+
 from mmseg.datasets import TestLoader, build_test_loader
 from mmseg.engine.distributed import Rank, launch
 from mmseg.engine.prediction import batch_logits
@@ -82,12 +84,16 @@ def predict_share(
                 share.progress((position + 1) / len(images))
 
 
-def _predictions(
-    model: Any, loader: TestLoader, device: str, half_precision: bool
-) -> Iterator[Tuple[int, Prediction]]:
+def _predictions(model: Any, loader: TestLoader, device: str, half_precision: bool) -> Iterator[Tuple[int, Prediction]]:
     for batch in itertools.chain.from_iterable(loader):
         with inference_mode(), autocast("cuda", enabled=half_precision):
             for members, logits in batch_logits(model, batch, device):
                 class_maps = model.class_map(logits)
+                logits = two_class_logits(logits.float())
                 for row, member in enumerate(members):
-                    yield batch.indices[member], Prediction(logits[row].float(), class_maps[row], batch.extra[member])
+                    yield batch.indices[member], Prediction(logits[row], class_maps[row], batch.extra[member])
+
+
+def two_class_logits(logits: torch.Tensor) -> torch.Tensor:
+    """Logits (B, C, H, W) whose softmax is the probabilities: the one channel x of a sigmoid becomes (0, x)."""
+    return torch.cat([torch.zeros_like(logits), logits], dim=1) if logits.shape[1] == 1 else logits

@@ -1,0 +1,1 @@
+"""Necks: feature maps to feature maps."""
