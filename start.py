@@ -15,6 +15,9 @@ from ymir.task import Env, env_file, read_env, read_task
 
 def main() -> int:
     """Run the task; returns the exit status."""
+    # Read by OpenMP when torch is loaded. Threads that spin while they wait are a trifle faster on an idle machine, but
+    # where others use its cores too (the loader's workers do), every step waits for a thread that was not scheduled.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stdout)
     # Until env.yaml is read, the contract's own place is the best guess at where the record belongs.
     monitor = Monitor("/out/monitor.txt", "unknown")

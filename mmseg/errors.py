@@ -1,4 +1,7 @@
-"""The exceptions that mmseg raises on bad input. Each message is one sentence that names what was wrong and what was expected."""
+"""The exceptions that mmseg raises on bad input.
+
+Each message is one sentence that names what was wrong and what was expected.
+"""
 
 
 class MMSegError(Exception):

@@ -9,5 +9,5 @@ make_environment requirements.txt tests/requirements.txt
 "$PYTHON_VENV" -m ruff format --check .
 
 # One thread a process: the tests run in as many processes as there are cores.
-export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=1
+export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE PYTHONDONTWRITEBYTECODE=1
 "$PYTHON_VENV" -m pytest -n "$(getconf _NPROCESSORS_ONLN)" "$@"

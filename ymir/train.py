@@ -15,7 +15,7 @@ from ymir.pretrained import choose_pretrained
 from ymir.results import Stage, write_training_result
 from ymir.task import OutputPaths, Task
 from ymir.training_arguments import TrainingArguments, parse_training_arguments
-from ymir.training_config import read_base_config, resolve_training_config
+from ymir.training_config import config_options, read_base_config, resolve_training_config
 
 # Parts of the task's progress: after converting the annotations, after the last iteration.
 _CONVERTED, _TRAINED = 0.05, 0.99
@@ -28,8 +28,8 @@ def train(task: Task, monitor: Monitor) -> None:
     devices = devices_for(task.gpu_ids)
     arguments = parse_training_arguments(task.training.args_options)
     # All that can be wrong without the data set is found out before the data set is converted.
-    read_base_config(task.training.config_file)
-    pretrained = choose_pretrained(task, arguments)
+    base, options = read_base_config(task.training.config_file), config_options(task, arguments)
+    pretrained = choose_pretrained(task, arguments, options.get("load_from", base.get("load_from")))
     data = convert_annotations(task, Share(monitor, 0.0, _CONVERTED).progress)
     cfg = resolve_training_config(task, data, arguments)
     config_file = task.env.output.models_dir / Path(task.training.config_file).name

@@ -30,10 +30,14 @@ def resolve_training_config(task: Task, data: TrainingData, arguments: TrainingA
     cfg = read_base_config(task.training.config_file)
     _apply_data(cfg, task, data)
     _apply_parameters(cfg, task)
-    for options in (split_overrides(task.training.cfg_options), arguments.cfg_options):
-        cfg.merge_from_dict(parse_overrides(options))
+    cfg.merge_from_dict(config_options(task, arguments))
     cfg.seed = arguments.seed
     return cfg
+
+
+def config_options(task: Task, arguments: TrainingArguments) -> Dict[str, Any]:
+    """What cfg_options and the --cfg-options of args_options set, by dotted key; the latter win."""
+    return parse_overrides([*split_overrides(task.training.cfg_options), *arguments.cfg_options])
 
 
 def read_base_config(config_file: str) -> Config:
@@ -132,40 +136,35 @@ def _pipeline_of(dataset: Any) -> List[Mapping[str, Any]]:
     return dataset["pipeline"]
 
 
-def _set_num_classes(part: Any, count: int) -> None:
-    """Set num_classes of every head, at any depth; class weights of another number of classes no longer mean
-    anything."""
-    if isinstance(part, (list, tuple)):
-        for item in part:
-            _set_num_classes(item, count)
-    elif isinstance(part, dict):
+def _set_num_classes(model: Mapping[str, Any], count: int) -> None:
+    """Set num_classes of every head; class weights of another number of classes no longer mean anything."""
+    for part in _dicts(model):
         if "num_classes" in part:
             part["num_classes"] = count
         weights = part.get("class_weight")
         if isinstance(weights, (list, tuple)) and len(weights) != count:
-            _log.warning(
-                "the config file's class_weight is for %d classes, not %d, and is left out", len(weights), count
-            )
+            _log.warning("the config's class_weight is for %d classes, not %d, and is left out", len(weights), count)
             part["class_weight"] = None
-        for value in part.values():
-            _set_num_classes(value, count)
 
 
-def _fit_running_statistics(part: Any, max_iters: int) -> None:
+def _fit_running_statistics(model: Mapping[str, Any], max_iters: int) -> None:
     """Raise the momentum of batch normalisation where a short run would end with statistics that remember their start.
 
     Fast-SCNN's published 0.01 suits its 160,000 iterations; after 200 the statistics would still be 13% initial values.
     """
     needed = min(_DEFAULT_MOMENTUM, _STATISTICS_HORIZONS / max_iters)
-    for item in part.values() if isinstance(part, dict) else part:
-        if isinstance(item, dict) and isinstance(item.get("momentum"), float) and item["momentum"] < needed:
-            _log.warning(
-                "the momentum of %s is raised from %g to %g to suit %d iterations",
-                item.get("type"),
-                item["momentum"],
-                needed,
-                max_iters,
-            )
-            item["momentum"] = needed
-        if isinstance(item, (dict, list, tuple)):
-            _fit_running_statistics(item, max_iters)
+    slow = [part for part in _dicts(model) if isinstance(part.get("momentum"), float) and part["momentum"] < needed]
+    for part in slow:
+        part["momentum"] = needed
+    if slow:
+        _log.warning(
+            "the momentum of the model's batch normalisation is raised to %g for %d iterations", needed, max_iters
+        )
+
+
+def _dicts(part: Any) -> Iterator[Dict[str, Any]]:
+    """All dicts in a config, at any depth."""
+    if isinstance(part, dict):
+        yield part
+    for item in part.values() if isinstance(part, dict) else part if isinstance(part, (list, tuple)) else ():
+        yield from _dicts(item)

@@ -192,7 +192,7 @@ class Trainer:
         label = batch["gt_semantic_seg"].to(self._device, non_blocking=True)
         torch.manual_seed(_iteration_seed(self._seed, self.iteration, self._rank))
         with self._precision.autocast():
-            losses = self._forward(image, label)
+            losses = self._run_forward(image, label)
             loss = total_loss(losses)
         self._optimizer.zero_grad(set_to_none=True)
         self._precision.backward(loss)
@@ -223,6 +223,16 @@ class Trainer:
                 memory=self._memory(),
             ),
         )
+
+    def _run_forward(self, image: torch.Tensor, label: torch.Tensor) -> Dict[str, torch.Tensor]:
+        try:
+            return self._forward(image, label)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise ConfigError(
+                f"samples_per_gpu is {len(image)}, but this model's batch normalisation needs at least 2"
+            ) from error
 
     def _clip(self) -> torch.Tensor:
         parameters: List[nn.Parameter] = [p for p in self._model.parameters() if p.grad is not None]

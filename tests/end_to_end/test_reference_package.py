@@ -12,7 +12,19 @@ from tests.reference_data import CAMVID, REFERENCE, needs_camvid, needs_referenc
 from tools.demo_task import write_predict_task
 
 PACKAGE = REFERENCE / "upstream_model"
-CLASSES = "sky building pole road pavement tree signsymbol fence car pedestrian bicyclist".split()
+CLASSES = [
+    "sky",
+    "building",
+    "pole",
+    "road",
+    "pavement",
+    "tree",
+    "signsymbol",
+    "fence",
+    "car",
+    "pedestrian",
+    "bicyclist",
+]
 
 pytestmark = [needs_reference, needs_camvid]
 

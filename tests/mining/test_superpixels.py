@@ -1,3 +1,5 @@
+import multiprocessing
+
 import cv2
 import numpy as np
 import pytest
@@ -45,16 +47,22 @@ def test_parameters_are_as_documented(variant):
     np.testing.assert_array_equal(compute_superpixels(image, variant, 100), opencv.getLabels())
 
 
-def test_mslic_grows_the_region_size_in_the_process_of_its_own():
-    image = scene(72, 96)
-    size = 2 * round((72 * 96 / 40) ** 0.5)
-    while True:
-        opencv = cv2.ximgproc.createSuperpixelSLIC(image, cv2.ximgproc.MSLIC, size)
-        opencv.iterate(10)
-        if opencv.getNumberOfSuperpixels() <= 40:
-            break
-        size = max(size + 2, 2 * int(np.ceil(size * np.sqrt(opencv.getNumberOfSuperpixels() / 40) / 2)))
-    np.testing.assert_array_equal(compute_superpixels(image, "mslic", 40), opencv.getLabels())
+def opencv_mslic(image, region_size):
+    opencv = cv2.ximgproc.createSuperpixelSLIC(image, cv2.ximgproc.MSLIC, region_size)
+    opencv.iterate(10)
+    return opencv.getLabels()
+
+
+def test_mslic_is_opencvs_with_a_grown_region_size():
+    image, max_count = scene(90, 120), 300
+    documented = 2 * round((90 * 120 / max_count) ** 0.5)
+    found = compute_superpixels(image, "mslic", max_count)
+    # In a process of its own, since OpenCV may crash.
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        arguments = [(image, size) for size in range(documented, documented + 24, 2)]
+        by_opencv = pool.starmap_async(opencv_mslic, arguments).get(timeout=60)
+    assert by_opencv[0].max() >= max_count
+    assert any(np.array_equal(found, labels) for labels in by_opencv[1:])
 
 
 def test_seeds_parameters_are_as_documented():

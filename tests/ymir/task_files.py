@@ -28,7 +28,9 @@ def write_env(folder: Path, *, config: Dict[str, Any], **flags: bool) -> Path:
     return path
 
 
-def make_task(folder: Path, environment: Optional[Dict[str, str]] = None, *, config: Dict[str, Any], **flags: bool) -> Task:
+def make_task(
+    folder: Path, environment: Optional[Dict[str, str]] = None, *, config: Dict[str, Any], **flags: bool
+) -> Task:
     """The task of such files."""
     return read_task(read_env(write_env(folder, config=config, **flags)), environment or {})
 

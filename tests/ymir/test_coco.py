@@ -51,7 +51,9 @@ def test_polygons_cover_what_they_enclose():
     assert mask[1:4, 2:6].all()
     assert mask[6:8, 0:2].all()
     assert mask.sum() == 12 + 4
-    np.testing.assert_array_equal(decode_segmentation(square, (8, 10), "x"), decode_segmentation([square], (8, 10), "x"))
+    np.testing.assert_array_equal(
+        decode_segmentation(square, (8, 10), "x"), decode_segmentation([square], (8, 10), "x")
+    )
     assert not decode_segmentation([], (8, 10), "x").any()
 
 
@@ -98,7 +100,13 @@ def test_a_label_mask_is_drawn_in_order_by_name_and_leaves_out_what_is_unknown(t
         categories=[{"id": 900, "name": "car"}, {"id": 3, "name": "road"}, {"id": 5, "name": "dragon"}],
         annotations=[
             {"id": 1, "image_id": 31, "category_id": 3, "segmentation": block(slice(0, 4), slice(0, 4))},
-            {"id": 2, "image_id": 31, "category_id": 900, "iscrowd": 1, "segmentation": block(slice(1, 2), slice(0, 2))},
+            {
+                "id": 2,
+                "image_id": 31,
+                "category_id": 900,
+                "iscrowd": 1,
+                "segmentation": block(slice(1, 2), slice(0, 2)),
+            },
             {"id": 3, "image_id": 31, "category_id": 5, "segmentation": block(slice(0, 4), slice(0, 6))},
             {"id": 4, "image_id": 77, "category_id": 3, "segmentation": block(slice(0, 4), slice(0, 6))},
         ],

@@ -54,7 +54,9 @@ BLANK = np.array([[0, -1, 1], [-1, -1, 0]])
 
 def test_masks_hold_class_plus_one_and_zero_where_nothing_is_annotated(tmp_path):
     seen = []
-    task = write_coco_task(tmp_path, {"train": {"街 1.jpg": BLANK}, "val": {"b.png": COVERED, "empty.jpg": np.full((5, 4), -1)}})
+    task = write_coco_task(
+        tmp_path, {"train": {"街 1.jpg": BLANK}, "val": {"b.png": COVERED, "empty.jpg": np.full((5, 4), -1)}}
+    )
     data = convert_annotations(task, seen.append)
     np.testing.assert_array_equal(read_masks(data.train_index)["街 1.jpg"], BLANK + 1)
     np.testing.assert_array_equal(read_masks(data.val_index)["b.png"], COVERED + 1)

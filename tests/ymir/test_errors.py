@@ -20,7 +20,11 @@ from ymir.errors import describe
         (mmseg_errors.ImageError("a\nb"), 300003, "a b"),
         (mmseg_errors.CheckpointError("a"), 300004, "a"),
         (mmseg_errors.NonFiniteLossError("a"), 300201, "a"),
-        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), 300103, "CUDA out of memory. Tried to allocate 2 GiB"),
+        (
+            RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+            300103,
+            "CUDA out of memory. Tried to allocate 2 GiB",
+        ),
         (MemoryError(), 300103, "MemoryError"),
         (RuntimeError("CUDA error: no kernel image is available"), 300101, "CUDA error: no kernel image is available"),
         (RuntimeError("odd"), 160004, "RuntimeError: odd"),

@@ -60,7 +60,12 @@ def test_truth_values_as_people_write_them(text, false_text):
 def test_numbers_and_choices_as_people_write_them():
     given = read_parameters(
         MiningParameters,
-        {"samples_per_gpu": "4", "topk_superpixel_score": 5.0, "mining_algorithm": "ripu", "superpixel_algorithm": "SEEDS"},
+        {
+            "samples_per_gpu": "4",
+            "topk_superpixel_score": 5.0,
+            "mining_algorithm": "ripu",
+            "superpixel_algorithm": "SEEDS",
+        },
         source="c",
     )
     assert (given.samples_per_gpu, given.topk_superpixel_score) == (4, 5)

@@ -44,7 +44,13 @@ def test_result_tsv_repeats_the_paths(tmp_path):
 
 def test_infer_result_lists_every_candidate_and_numbers_what_it_found(tmp_path):
     path = tmp_path / "infer-result.json"
-    found = {"category_id": 2, "bbox": [0.0, 0.0, 1.0, 1.0], "area": 1, "iscrowd": 0, "segmentation": {"size": [2, 2], "counts": "013"}}
+    found = {
+        "category_id": 2,
+        "bbox": [0.0, 0.0, 1.0, 1.0],
+        "area": 1,
+        "iscrowd": 0,
+        "segmentation": {"size": [2, 2], "counts": "013"},
+    }
     images = [
         ("/in/sub/a 图.jpg", {"height": 2, "width": 2, "annotations": [found, found]}),
         ("/in/b.jpg", {"height": 3, "width": 5, "annotations": []}),

@@ -24,7 +24,10 @@ def test_missing_keys_of_env_have_the_defaults_of_the_contract(tmp_path):
 
 def test_paths_follow_a_root_that_is_given_and_absolute_ones_stand(tmp_path):
     path = tmp_path / "env.yaml"
-    values = {"input": {"root_dir": "/data/in", "models_dir": "m"}, "output": {"root_dir": "/data/out", "monitor_file": "/x/monitor.txt"}}
+    values = {
+        "input": {"root_dir": "/data/in", "models_dir": "m"},
+        "output": {"root_dir": "/data/out", "monitor_file": "/x/monitor.txt"},
+    }
     path.write_text(yaml.safe_dump({"run_infer": "true", "task_id": 7, **values}))
     env = read_env(path)
     assert env.task_id == "7"
@@ -71,7 +74,8 @@ def test_a_task_has_the_tables_of_its_jobs_only(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "ids"), [("", ()), (None, ()), ("0", (0,)), (0, (0,)), ("0,1", (0, 1)), (" 0 , 2 ", (0, 2)), ([0, 1], (0, 1))]
+    ("given", "ids"),
+    [("", ()), (None, ()), ("0", (0,)), (0, (0,)), ("0,1", (0, 1)), (" 0 , 2 ", (0, 2)), ([0, 1], (0, 1))],
 )
 def test_gpu_ids(tmp_path, given, ids):
     assert make_task(tmp_path, config={"class_names": ["a"], "gpu_id": given}, run_infer=True).gpu_ids == ids
@@ -112,7 +116,11 @@ def test_a_combination_of_jobs_that_does_not_exist(tmp_path, flags, message):
 
 
 def test_model_files_are_absolute_or_below_the_models_folder(tmp_path):
-    config = {"class_names": ["a"], "model_params_path": ["/m/a.pth", "best/b.py"], "pretrained_model_params": ["best/c.pth"]}
+    config = {
+        "class_names": ["a"],
+        "model_params_path": ["/m/a.pth", "best/b.py"],
+        "pretrained_model_params": ["best/c.pth"],
+    }
     task = make_task(tmp_path, config=config, run_infer=True)
     models = tmp_path / "in" / "models"
     assert task.model_files == (Path("/m/a.pth"), models / "best" / "b.py")

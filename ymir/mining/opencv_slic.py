@@ -14,6 +14,7 @@ import numpy as np
 
 _VARIANTS = {"slic": cv2.ximgproc.SLIC, "slico": cv2.ximgproc.SLICO, "mslic": cv2.ximgproc.MSLIC}
 _ITERATIONS = 10
+_MOST_GROWTH = 1.5
 
 
 def slic(image: np.ndarray, variant: str, max_count: int) -> Optional[np.ndarray]:
@@ -38,8 +39,10 @@ def slic(image: np.ndarray, variant: str, max_count: int) -> Optional[np.ndarray
         count = int(labels.max()) + 1
         if count <= max_count:
             return labels
-        # The number falls about with the square of the size, so this takes few attempts.
-        region_size = max(region_size + 2, 2 * math.ceil(region_size * math.sqrt(count / max_count) / 2))
+        # The number falls about with the square of the size, so this takes few attempts; small steps, because MSLIC,
+        # which is content-sensitive, is far from that rule.
+        factor = min(math.sqrt(count / max_count), _MOST_GROWTH)
+        region_size = max(region_size + 2, 2 * math.ceil(region_size * factor / 2))
     return None
 
 

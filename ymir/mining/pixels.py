@@ -73,7 +73,8 @@ def _class_dtype(channels: int) -> torch.dtype:
 
 def _best_versus_second_best(piece: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
     best, second, classes = _two_best(piece)
-    return second.sub_(best).exp_(), classes
+    # best - best is 0, and NaN where best is infinite, which must show.
+    return second.sub_(best).exp_().add_(best.sub(best)), classes
 
 
 def _two_best(piece: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
