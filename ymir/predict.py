@@ -25,6 +25,7 @@ from ymir.journal import Journal, JournalWriter
 from ymir.mine import MiningJob
 from ymir.monitor import Monitor, Share
 from ymir.package import ModelPackage, find_package, load_model, read_package_config
+from ymir.progress_log import ProgressLog
 from ymir.task import Task
 from ymir.training_config import set_image_size
 
@@ -72,7 +73,7 @@ def predict_share(
         indices=range(rank.rank, len(images), rank.world_size),
     )
     half_precision = bool(task.mining and task.mining.fp16 and rank.device.startswith("cuda"))
-    share = Share(monitor, _LOADED, _PREDICTED)
+    share, log = Share(monitor, _LOADED, _PREDICTED), ProgressLog("images", len(images))
     share.progress(0.0)
     with JournalWriter(journals / f"{rank.rank}.journal") as journal:
         for position, prediction in _predictions(model, loader, rank.device, half_precision):
@@ -82,6 +83,7 @@ def predict_share(
             # The shares are even, so the first process speaks for all.
             if rank.is_main:
                 share.progress((position + 1) / len(images))
+                log.done(position + 1)
 
 
 def _predictions(model: Any, loader: TestLoader, device: str, half_precision: bool) -> Iterator[Tuple[int, Prediction]]:

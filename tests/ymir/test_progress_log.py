@@ -1,0 +1,15 @@
+import logging
+import re
+
+from ymir.progress_log import ProgressLog
+
+
+def test_a_line_at_every_tenth_with_speed_and_time_left(caplog):
+    log = ProgressLog("images", 40)
+    with caplog.at_level(logging.INFO):
+        for count in range(1, 41):
+            log.done(count)
+    assert len(caplog.messages) == 10
+    assert all(re.fullmatch(r"\d+ of 40 images, [\d.]+ a second, \d+:\d\d:\d\d left", line) for line in caplog.messages)
+    assert caplog.messages[0].startswith("4 of 40")
+    assert caplog.messages[-1].startswith("40 of 40")
