@@ -26,7 +26,7 @@ def test_uncertainty_equals_the_plain_one(fast, slow, dtype, rtol):
 def test_memory_layout_and_pieces_make_no_difference(fast, slow, layout):
     rng = np.random.default_rng(2)
     # More than one piece, with a smaller last one.
-    logits = torch.from_numpy(rng.standard_normal((3, 300, 400)))
+    logits = torch.from_numpy(rng.standard_normal((3, 600, 800)))
     if layout == "channels last":
         view = logits.permute(1, 2, 0).contiguous().permute(2, 0, 1)
     else:

@@ -45,7 +45,7 @@ def test_pools_equal_the_plain_reference(dtype, rtol):
             np.testing.assert_allclose(found.image_scores, expected.image_scores, rtol=rtol, atol=1e-36)
         equal, total = equal + same, total + 1
     # With few digits a score may land on the other side of the threshold, where that is next to it.
-    assert equal >= 0.97 * total
+    assert equal >= 0.99 * total
 
 
 def scored(logits, superpixels, **settings):

@@ -4,8 +4,8 @@ from typing import Callable, NamedTuple, Tuple
 
 import torch
 
-# Pixels worked on at once on a CPU: few enough for a channel and the running results to stay in the cache.
-_CHUNK_ON_CPU = 1 << 16
+# Pixels worked on at once on a CPU: enough to keep its threads busy between two steps, few enough to bound the memory.
+_CHUNK_ON_CPU = 1 << 18
 # And on an accelerator, where it only bounds the memory.
 _CHUNK_ELSEWHERE = 1 << 22
 
