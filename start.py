@@ -7,8 +7,10 @@ usage: python start.py          (env.yaml is found by the environment variable D
 import logging
 import os
 import sys
+from pathlib import Path
+from typing import Optional
 
-from ymir.errors import describe
+from ymir.errors import Failure, describe
 from ymir.monitor import Monitor
 from ymir.task import Env, env_file, read_env, read_task
 
@@ -19,8 +21,7 @@ def main() -> int:
     # where others use its cores too (the loader's workers do), every step waits for a thread that was not scheduled.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stdout)
-    # Until env.yaml is read, the contract's own place is the best guess at where the record belongs.
-    monitor = Monitor("/out/monitor.txt", "unknown")
+    monitor = None
     try:
         env = read_env(env_file(os.environ))
         monitor = Monitor(env.output.monitor_file, env.task_id)
@@ -30,12 +31,20 @@ def main() -> int:
     except BaseException as error:  # Also SystemExit and KeyboardInterrupt: the platform must learn of every end.
         failure = describe(error)
         print(f"{failure.details}\nreturn code {failure.return_code}: {failure.sentence}", file=sys.stderr)
-        try:
-            monitor.fail(failure)
-        except OSError as unwritable:
-            print(f"monitor.txt cannot be written: {unwritable}", file=sys.stderr)
+        record(failure, monitor)
         return 1
     return 0
+
+
+def record(failure: Failure, monitor: Optional[Monitor]) -> None:
+    """Write the failure to monitor.txt: the task's own, or where the contract has it if env.yaml could not be read."""
+    try:
+        if monitor is not None:
+            monitor.fail(failure)
+        elif os.path.isdir("/out"):
+            Monitor(Path("/out/monitor.txt"), "unknown").fail(failure)
+    except OSError as unwritable:
+        print(f"monitor.txt cannot be written: {unwritable}", file=sys.stderr)
 
 
 def run(env: Env, monitor: Monitor) -> None:

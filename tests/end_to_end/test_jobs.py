@@ -147,6 +147,21 @@ def test_each_job_alone_and_other_batches_give_the_same_files(root, trained, pre
         assert not (alone / "result.tsv").exists()
 
 
+def test_image_size_is_what_the_network_sees_not_what_the_results_have(root, trained, predicted):
+    config = {"image_size": "48x32", "class_names": CLASSES, "max_superpixel_per_image": 40}
+    env = write_predict_task(root, stage_files(trained), name="small", **config)
+    run = run_start(env)
+    assert run.status == 0, run.output
+    assert_keeps_the_contract(env)
+    found = json.loads((env.parent / "out" / "infer-result.json").read_text(encoding="utf-8"))
+    assert all((image["width"], image["height"]) == (96, 64) for image in found["images"])
+    small, own = (
+        [line.split("\t")[1] for line in (path.parent / "out" / "result.tsv").read_text().splitlines()]
+        for path in (env, predicted)
+    )
+    assert small != own
+
+
 def test_another_training_starts_from_a_model_of_other_classes(root, trained):
     models = trained.parent / "out" / "models"
     env = write_training_task(

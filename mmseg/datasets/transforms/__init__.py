@@ -26,7 +26,7 @@ from mmseg.datasets.transforms.photometric import (
     RGB2Gray,
 )
 from mmseg.datasets.transforms.resize import Resize, ResizeToMultiple, SegRescale
-from mmseg.datasets.transforms.test_time import MultiScaleFlipAug
+from mmseg.datasets.transforms.multi_scale_flip_aug import MultiScaleFlipAug
 
 __all__ = [
     "CLAHE",
