@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from typing import Any, Callable, ContextManager, Mapping, Optional, Tuple
+from typing import Any, Callable, ContextManager, Dict, Mapping, Optional, Tuple
 
 import torch
 import torch.utils.checkpoint
@@ -77,3 +77,39 @@ def checkpoint_activations(function: Callable[..., Any], *inputs: torch.Tensor) 
     if TORCH_VERSION >= (1, 11):
         return torch.utils.checkpoint.checkpoint(function, *inputs, use_reentrant=True)
     return torch.utils.checkpoint.checkpoint(function, *inputs)
+
+
+def count_flops(function: Callable[[], Any]) -> Optional[int]:
+    """Floating point operations of a call, counted by torch's own counter, which came with 2.1; None before."""
+    if TORCH_VERSION < (2, 1):
+        return None
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        function()
+    return int(counter.get_total_flops())
+
+
+# The version of ONNX's operators that the exporter of this torch knows well. From 14 on there is what the attention of
+# newer versions of torch needs.
+ONNX_OPSET = 14 if TORCH_VERSION >= (2, 0) else 13
+
+
+def export_onnx(
+    module: torch.nn.Module, example: torch.Tensor, path: str, *, opset: int, input_name: str, output_name: str
+) -> None:
+    """Write a module of one input and one output to an ONNX file, by tracing it on `example`.
+
+    The exporter that traces is the only one before 2.5 and the default before 2.9. Newer versions need the package
+    onnx.
+    """
+    settings: Dict[str, Any] = {"dynamo": False} if TORCH_VERSION >= (2, 5) else {}
+    torch.onnx.export(
+        module,
+        (example,),
+        path,
+        opset_version=opset,
+        input_names=[input_name],
+        output_names=[output_name],
+        **settings,
+    )

@@ -8,6 +8,7 @@ from mmseg.apis import train_segmentor
 from mmseg.config import Config
 from mmseg.engine.callbacks import Callback, CheckpointEvent, CheckpointRecord, IterationEvent
 from mmseg.engine.distributed import Rank, launch
+from mmseg.engine.weights_source import WeightsSource, pretrained_addresses
 from ymir.dataset import convert_annotations
 from ymir.devices import devices_for
 from ymir.monitor import Monitor, Share
@@ -29,7 +30,8 @@ def train(task: Task, monitor: Monitor) -> None:
     arguments = parse_training_arguments(task.training.args_options)
     # All that can be wrong without the data set is found out before the data set is converted.
     base, options = read_base_config(task.training.config_file), config_options(task, arguments)
-    pretrained = choose_pretrained(task, arguments, options.get("load_from", base.get("load_from")))
+    base.merge_from_dict({key: value for key, value in options.items() if key.split(".")[0] in ("model", "load_from")})
+    pretrained = choose_pretrained(task, arguments, base.get("load_from"), pretrained_addresses(base["model"]))
     data = convert_annotations(task, Share(monitor, 0.0, _CONVERTED).progress)
     cfg = resolve_training_config(task, data, arguments)
     config_file = task.env.output.models_dir / Path(task.training.config_file).name
@@ -54,6 +56,8 @@ def train_share(
         device=rank.device,
         callbacks=[MonitorCallback(Share(monitor, _CONVERTED, _TRAINED)), ResultCallback(output, config_name)],
         load_weights_from=pretrained,
+        # The platform's machines have no network.
+        weights_source=WeightsSource(folders=(task.weights_dir,)),
         resume_from=resume_file(output, arguments),
         validate=arguments.validate,
         seed=arguments.seed,

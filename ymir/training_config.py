@@ -3,7 +3,7 @@ then the options people typed."""
 
 import logging
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
 from mmseg.config import Config, parse_overrides, split_overrides
 from mmseg.datasets.palette import generate_palette
@@ -17,6 +17,9 @@ CODE_ROOT = Path(__file__).resolve().parent.parent
 # A running mean takes some multiples of 1 / momentum iterations to forget its start.
 _STATISTICS_HORIZONS = 10
 _DEFAULT_MOMENTUM = 0.1
+
+# Wrappers of data sets that a training keeps.
+_KEPT_WRAPPERS = ("MultiImageMixDataset", "ClassBalancedDataset")
 
 _log = logging.getLogger(__name__)
 
@@ -55,14 +58,16 @@ def read_base_config(config_file: str) -> Config:
 
 
 def set_image_size(pipeline: Any, size: Optional[Tuple[int, int]], crop: Optional[Tuple[int, int]] = None) -> None:
-    """Set the (width, height) to which a pipeline resizes images, and the (width, height) of its crops; None leaves
-    them as they are."""
+    """Set the (width, height) to which a pipeline resizes images (for a mosaic: each of them), and the (width, height)
+    of its crops; None leaves them as they are."""
     for transform in _transforms(pipeline):
         # The Resize inside MultiScaleFlipAug has no scale of its own.
         if size and (
             transform["type"] == "MultiScaleFlipAug" or (transform["type"] == "Resize" and "img_scale" in transform)
         ):
             transform["img_scale"] = size
+        if size and transform["type"] == "RandomMosaic":
+            transform["img_scale"] = (size[1], size[0])
         if crop and transform["type"] == "RandomCrop":
             transform["crop_size"] = (crop[1], crop[0])
         if crop and transform["type"] == "Pad" and "size" in transform:
@@ -85,27 +90,18 @@ def _apply_data(cfg: Config, task: Task, data: TrainingData) -> None:
         # The masks hold 0 where nothing was annotated: a class of its own, or to be ignored.
         reduce_zero_label=not data.with_blank_area,
     )
-    val_pipeline = _pipeline_of(old["val"])
-    splits = {
-        "train": dict(
-            type="IndexDataset", index_file=str(data.train_index), pipeline=_pipeline_of(old["train"]), **common
-        ),
-        "val": dict(
-            type="IndexDataset", index_file=str(data.val_index), pipeline=val_pipeline, test_mode=True, **common
-        ),
-        "test": dict(
-            type="IndexDataset",
-            index_file="",
-            pipeline=_pipeline_of(old.get("test", old["val"])),
-            test_mode=True,
-            **common,
-        ),
+    places = {
+        "train": dict(index_file=str(data.train_index)),
+        "val": dict(index_file=str(data.val_index), test_mode=True),
+        "test": dict(index_file="", test_mode=True),
     }
-    for split, values in splits.items():
-        cfg.data[split] = values
-        for transform in _transforms(values["pipeline"]):
-            if transform["type"] == "LoadAnnotations":
-                transform["reduce_zero_label"] = common["reduce_zero_label"]
+    for split, place in places.items():
+        values = dict(type="IndexDataset", **place, **common)
+        cfg.data[split] = _in_place_of(old.get(split, old["val"]), values, keep_wrappers=split == "train")
+        for pipeline in _pipelines(cfg.data[split]):
+            for transform in _transforms(pipeline):
+                if transform["type"] == "LoadAnnotations":
+                    transform["reduce_zero_label"] = common["reduce_zero_label"]
     _set_num_classes(cfg.model, len(data.classes))
     cfg.with_blank_area = data.with_blank_area
 
@@ -114,9 +110,9 @@ def _apply_parameters(cfg: Config, task: Task) -> None:
     parameters = task.training
     cfg.data.samples_per_gpu = parameters.samples_per_gpu
     cfg.data.workers_per_gpu = parameters.workers_per_gpu
-    set_image_size(cfg.data.train.pipeline, parameters.size, parameters.crop)
-    for split in ("val", "test"):
-        set_image_size(cfg.data[split].pipeline, parameters.size)
+    for split, crop in (("train", parameters.crop), ("val", None), ("test", None)):
+        for pipeline in _pipelines(cfg.data[split]):
+            set_image_size(pipeline, parameters.size, crop)
     cfg.runner = dict(type="IterBasedRunner", max_iters=parameters.max_iters)
     cfg.evaluation = dict(interval=parameters.interval, metric="mIoU", pre_eval=True, save_best="mIoU")
     cfg.checkpoint_config = dict(by_epoch=False, interval=parameters.interval, max_keep_ckpts=parameters.max_keep_ckpts)
@@ -124,16 +120,33 @@ def _apply_parameters(cfg: Config, task: Task) -> None:
     _fit_running_statistics(cfg.model, parameters.max_iters)
 
 
-def _pipeline_of(dataset: Any) -> List[Mapping[str, Any]]:
-    """The pipeline of a data set that may be wrapped (RepeatDataset) or be a list of several."""
-    while not isinstance(dataset, dict) or "pipeline" not in dataset:
-        if isinstance(dataset, (list, tuple)) and dataset:
-            dataset = dataset[0]
-        elif isinstance(dataset, dict) and "dataset" in dataset:
-            dataset = dataset["dataset"]
-        else:
-            raise ParameterError("the config file has a data set without a pipeline")
-    return dataset["pipeline"]
+def _pipelines(dataset: Mapping[str, Any]) -> Iterator[Any]:
+    """The pipelines that a sample of a data set goes through: its own, then those of the wrappers around it."""
+    if "dataset" in dataset:
+        yield from _pipelines(dataset["dataset"])
+    if "pipeline" in dataset:
+        yield dataset["pipeline"]
+
+
+def _in_place_of(dataset: Any, values: Mapping[str, Any], *, keep_wrappers: bool) -> Dict[str, Any]:
+    """The data set `values` with the pipeline of a config's data set, which may be wrapped or be a list of several (the
+    first one's counts).
+
+    With `keep_wrappers` the wrappers that change samples or how often they come stay around it; those that only say
+    which images there are, or how long an epoch is, go.
+    """
+    if isinstance(dataset, (list, tuple)) and dataset:
+        return _in_place_of(dataset[0], values, keep_wrappers=keep_wrappers)
+    if not isinstance(dataset, dict):
+        raise ParameterError("the config file has a data set without a pipeline")
+    if "datasets" in dataset:
+        return _in_place_of(dataset["datasets"], values, keep_wrappers=keep_wrappers)
+    if "dataset" in dataset:
+        inner = _in_place_of(dataset["dataset"], values, keep_wrappers=keep_wrappers)
+        return {**dataset, "dataset": inner} if keep_wrappers and dataset.get("type") in _KEPT_WRAPPERS else inner
+    if "pipeline" not in dataset:
+        raise ParameterError("the config file has a data set without a pipeline")
+    return {**values, "pipeline": dataset["pipeline"]}
 
 
 def _set_num_classes(model: Mapping[str, Any], count: int) -> None:

@@ -40,7 +40,8 @@ def init_segmentor(
     cfg = config if isinstance(config, Config) else Config.fromfile(config)
     if not isinstance(cfg.get("model"), Mapping):
         raise ConfigError(f"{cfg.filename or 'the config'} has no 'model', so there is nothing to build")
-    model = build_segmentor(cfg.model, train_cfg=cfg.get("train_cfg"), test_cfg=cfg.get("test_cfg"))
+    description = _without_download(cfg.model) if checkpoint is not None else cfg.model
+    model = build_segmentor(description, train_cfg=cfg.get("train_cfg"), test_cfg=cfg.get("test_cfg"))
     meta: Mapping[str, Any] = {}
     if checkpoint is not None:
         content = load_checkpoint(checkpoint)
@@ -54,6 +55,14 @@ def init_segmentor(
     model.CLASSES = _listed("CLASSES", "classes", meta, cfg)
     model.PALETTE = _listed("PALETTE", "palette", meta, cfg)
     return model.to(torch.device(device), memory_format=torch.channels_last).eval()
+
+
+def _without_download(model: Mapping[str, Any]) -> Dict[str, Any]:
+    """The model's config without the backbone's wish for weights of its own, which timm fetches while it is built."""
+    backbone = model.get("backbone")
+    if not isinstance(backbone, Mapping) or backbone.get("type") != "TIMMBackbone":
+        return dict(model)
+    return {**model, "backbone": {**backbone, "pretrained": False, "checkpoint_path": ""}}
 
 
 def _listed(meta_key: str, data_key: str, meta: Mapping[str, Any], cfg: Config) -> Optional[List[Any]]:

@@ -24,6 +24,7 @@ from mmseg.engine.schedules import build_schedule
 from mmseg.engine.tensorboard_log import TensorBoardLogger
 from mmseg.engine.trainer import Trainer, iterations_done
 from mmseg.engine.version import __version__
+from mmseg.engine.weights_source import WeightsSource
 from mmseg.errors import ConfigError
 from mmseg.models import EncoderDecoder, build_segmentor
 
@@ -53,6 +54,7 @@ def train_segmentor(
     device: str = "cpu",
     callbacks: Sequence[Callback] = (),
     load_weights_from: Optional[PathLike] = None,
+    weights_source: Optional[WeightsSource] = None,
     resume_from: Optional[PathLike] = None,
     validate: bool = True,
     deterministic: bool = False,
@@ -75,6 +77,7 @@ def train_segmentor(
         device: of this process.
         callbacks: told after the JSON log, TensorBoard and the progress bar.
         load_weights_from: a checkpoint whose weights are taken as far as they fit; before the parts' own `Pretrained`.
+        weights_source: where the parts' own `Pretrained` weights are looked for, see `load_pretrained_parts`.
         resume_from: a checkpoint of an interrupted run of this config, which continues as if it had not been; goes
             before `load_weights_from`.
         validate: evaluate every `evaluation.interval`; otherwise once, at the end. Without `data.val` never.
@@ -105,7 +108,7 @@ def train_segmentor(
     elif load_weights_from is not None:
         load_initial_weights(model, Path(load_weights_from))
     else:
-        load_pretrained_parts(model)
+        load_pretrained_parts(model, weights_source)
     start_iteration = iterations_done(checkpoint, resume_from) if checkpoint is not None else 0
 
     optimizer = build_optimizer(model, cfg["optimizer"])
@@ -138,6 +141,7 @@ def train_segmentor(
         evaluate=_evaluation(model, val_set, data, device, rank, _PICTURES if tensorboard_dir is not None else 0),
         grad_clip=step_options.grad_clip,
         fp16=step_options.fp16,
+        cumulative_iters=step_options.cumulative_iters,
         log_interval=(cfg.get("log_config") or {}).get("interval", 50),
         seed=seed,
         start_iteration=start_iteration,

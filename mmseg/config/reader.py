@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 import yaml
 
+from mmseg.config.custom_imports import IMPORTS_KEY, is_built_in
 from mmseg.config.evaluator import Evaluator
 from mmseg.config.limits import MAX_BASE_DEPTH, MAX_FILE_BYTES, MAX_FILES, MAX_ITEMS, Budget, LimitError
 from mmseg.config.merge import BASE_KEY, DEPRECATION_KEY, merge, without_delete_keys
@@ -15,7 +16,6 @@ from mmseg.config.source import FILE_VARIABLES, References, parse_python
 from mmseg.errors import ConfigError
 
 SUFFIXES = (".py", ".json", ".yaml", ".yml")
-_IMPORTS_KEY = "custom_imports"
 _Resolver = Callable[[str], Any]
 
 
@@ -91,9 +91,9 @@ class _Reader:
         for key in content:
             if not isinstance(key, str):
                 raise ConfigError(f"{filename}: the key {key!r} at the top of the config must be a string")
-        if content.get(_IMPORTS_KEY):
+        if content.get(IMPORTS_KEY) and not is_built_in(content[IMPORTS_KEY]):
             raise ConfigError(
-                f"{filename}: {_IMPORTS_KEY!r} is not possible, because nothing in a config file is executed; remove it"
+                f"{filename}: {IMPORTS_KEY!r} is not possible, because nothing in a config file is executed; remove it"
             )
         content.pop(DEPRECATION_KEY, None)
         if BASE_KEY in content:

@@ -5,6 +5,7 @@ import math
 import unicodedata
 from typing import Any, Iterable, List, Mapping, Tuple
 
+from mmseg.config.custom_imports import IMPORTS_KEY, is_built_in
 from mmseg.config.limits import MAX_DEPTH, MAX_INT_BITS
 from mmseg.config.merge import BASE_KEY, DELETE_KEY, DEPRECATION_KEY
 from mmseg.config.source import has_reference
@@ -34,7 +35,7 @@ def _check_name(key: Any, value: Any) -> None:
         )
     if unicodedata.normalize("NFKC", key) != key:
         raise ConfigError(f"the top-level key {key!r} cannot be written to a config file, for Python normalises it")
-    if key in (BASE_KEY, DEPRECATION_KEY) or (key == "custom_imports" and value):
+    if key in (BASE_KEY, DEPRECATION_KEY) or (key == IMPORTS_KEY and value and not is_built_in(value)):
         raise ConfigError(f"the top-level key {key!r} cannot be written to a config file, where it has a meaning")
 
 

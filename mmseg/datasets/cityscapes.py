@@ -1,4 +1,4 @@
-"""Cityscapes (Cordts et al., CVPR 2016)."""
+"""Cityscapes (Cordts et al., CVPR 2016), and two data sets of streets at night with its classes."""
 
 from typing import Any
 
@@ -62,6 +62,40 @@ class CityscapesDataset(CustomDataset):
         *args: Any,
         img_suffix: str = "_leftImg8bit.png",
         seg_map_suffix: str = "_gtFine_labelTrainIds.png",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)
+
+
+@DATASETS.register_module()
+class DarkZurichDataset(CityscapesDataset):
+    """Dark Zurich (Sakaridis et al., ICCV 2019).
+
+    Args: see CustomDataset; the suffixes are those of the published files.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        img_suffix: str = "_rgb_anon.png",
+        seg_map_suffix: str = "_gt_labelTrainIds.png",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)
+
+
+@DATASETS.register_module()
+class NightDrivingDataset(CityscapesDataset):
+    """Nighttime Driving (Dai and Van Gool, ITSC 2018).
+
+    Args: see CustomDataset; the suffixes are those of the published files.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        img_suffix: str = "_leftImg8bit.png",
+        seg_map_suffix: str = "_gtCoarse_labelTrainIds.png",
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)

@@ -17,6 +17,24 @@ class Draw(NamedTuple):
     seed: int
     position: int  # counts the samples of the whole run, over all epochs and ranks
     index: int
+    branch: Tuple[int, ...] = ()  # tells apart the images that one sample is made of
+
+    def generator(self) -> np.random.Generator:
+        """The generator of the random numbers of this draw, the same whenever and wherever it is asked for."""
+        return np.random.default_rng([self.seed, self.position, *self.branch])
+
+    def part(self, number: int, index: int) -> "Draw":
+        """The draw of image `index` as part `number`, counted from 0, of this sample; it has a generator of its own."""
+        # Not from 0 here, because numpy takes [seed, position, 0] for [seed, position].
+        return self._replace(index=index, branch=(*self.branch, number + 1))
+
+
+def as_draw(item: Union[int, Draw], length: int) -> Draw:
+    """What `dataset[item]` draws: an index i is Draw(0, i, i). Raises IndexError unless it is below `length`."""
+    draw = item if isinstance(item, Draw) else Draw(0, int(item), int(item))
+    if not 0 <= draw.index < length:
+        raise IndexError(f"there is no image {draw.index}: the data set has {length}")
+    return draw
 
 
 class SegmentationDataset:
@@ -107,10 +125,8 @@ class SegmentationDataset:
 
     def __getitem__(self, item: Union[int, Draw]) -> Dict[str, Any]:
         """The sample as the pipeline leaves it. Raises ImageError or DataError when its files cannot be read."""
-        draw = item if isinstance(item, Draw) else Draw(0, int(item), int(item))
-        if not 0 <= draw.index < len(self):
-            raise IndexError(f"there is no image {draw.index}: the data set has {len(self)}")
-        return self.pipeline(self._sample(draw.index), np.random.default_rng([draw.seed, draw.position]))
+        draw = as_draw(item, len(self))
+        return self.pipeline(self._sample(draw.index), draw.generator())
 
     def get_gt_seg_map(self, index: int) -> np.ndarray:
         """The label mask (H, W) uint8 of an image at the file's own size, as evaluation compares with it: ids mapped,

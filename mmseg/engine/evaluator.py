@@ -1,6 +1,7 @@
 """Evaluation of a model on a data set with labels."""
 
-from typing import Any, Callable, Dict, List, Optional, Set, Union
+import itertools
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Union
 
 import numpy as np
 import torch
@@ -44,6 +45,37 @@ def build_evaluation_loader(
     )
 
 
+class LabelledPrediction(NamedTuple):
+    """What a model says of an image: its place in the data set, its label (H, W) and the class map (H, W), int64 and on
+    the model's device, at the label's own size."""
+
+    index: int
+    label: np.ndarray
+    class_map: torch.Tensor
+
+
+def predict_labelled(
+    model: nn.Module, loader: TestLoader, dataset: SegmentationDataset, device: Union[str, torch.device]
+) -> Iterator[LabelledPrediction]:
+    """Predict the images of a loader at their labels' own sizes, in its order.
+
+    Args:
+        model: in eval mode, on `device`.
+        loader: of `build_evaluation_loader`; where its batches hold no label maps they are read here.
+        dataset: what the loader loads, with ignore_index, images, masks and get_gt_seg_map.
+
+    Raises DataError when a label's size is not its image's; it names the files.
+    """
+    for batch in itertools.chain.from_iterable(loader):
+        labels = _labels(batch, dataset)
+        found: List[Optional[torch.Tensor]] = [None] * len(labels)
+        for positions, logits in batch_logits(model, batch, device):
+            for position, class_map in zip(positions, model.class_map(logits)):
+                found[position] = class_map
+        for index, label, class_map in zip(batch.indices, labels, found):
+            yield LabelledPrediction(index, label, class_map)
+
+
 def evaluate(
     model: nn.Module,
     loader: TestLoader,
@@ -59,35 +91,26 @@ def evaluate(
 
     Args:
         model: on `device`; in eval mode during the call, afterwards in the mode that it was in.
-        loader: of `build_evaluation_loader`; where its batches hold no label maps they are read here.
-        dataset: what the loader loads, with CLASSES, ignore_index, images, masks and get_gt_seg_map.
-        on_progress: called with the number of images done by this process, after each batch.
+        loader, dataset: as in `predict_labelled`; the data set has CLASSES.
+        on_progress: called after each image with the number of images done by this process.
         keep_pictures: how many images to hand out as `metrics.pictures`, spread evenly over the data set.
 
-    Raises DataError when a label's size is not its image's, or it holds a value that is no class; it names the files.
+    Raises DataError when a label's size is not its image's, or it holds a value that is no class.
     """
     if dataset.CLASSES is None:
         raise ConfigError("a data set needs classes to be evaluated on")
     confusion = ConfusionMatrix(len(dataset.CLASSES), dataset.ignore_index)
     wanted = _spread(len(dataset), keep_pictures)
     pictures: List[Picture] = []
-    done = 0
     was_training = model.training
     model.eval()
     try:
-        for batches in loader:
-            for batch in batches:
-                labels = _labels(batch, dataset)
-                for positions, logits in batch_logits(model, batch, device):
-                    predictions = model.class_map(logits)
-                    for position, prediction in zip(positions, predictions):
-                        index, label = batch.indices[position], labels[position]
-                        confusion.update(prediction, label)
-                        if index in wanted:
-                            pictures.append(_picture(dataset, index, label, prediction))
-                done += len(batch.indices)
-                if on_progress is not None:
-                    on_progress(done)
+        for done, (index, label, class_map) in enumerate(predict_labelled(model, loader, dataset, device), 1):
+            confusion.update(class_map, label)
+            if index in wanted:
+                pictures.append(_picture(dataset, index, label, class_map))
+            if on_progress is not None:
+                on_progress(done)
     finally:
         model.train(was_training)
     confusion.all_reduce()

@@ -4,9 +4,12 @@ import logging
 from pathlib import Path
 from typing import Any, List, Mapping, Optional, Tuple
 
+import torch
 from torch import nn
 
 from mmseg.engine.checkpoint import WeightsReport, load_checkpoint, load_weights
+from mmseg.engine.distributed import barrier, current_rank
+from mmseg.engine.weights_source import WeightsAddress, WeightsSource
 from mmseg.errors import CheckpointError
 
 logger = logging.getLogger("mmseg")
@@ -27,33 +30,70 @@ def load_initial_weights(model: nn.Module, path: Path) -> WeightsReport:
     return report
 
 
-def load_pretrained_parts(model: nn.Module) -> List[Tuple[str, WeightsReport]]:
-    """Load the weights of the parts whose `init_cfg` is dict(type='Pretrained', checkpoint=FILE, prefix=None).
+def load_pretrained_parts(model: nn.Module, source: Optional[WeightsSource] = None) -> List[Tuple[str, WeightsReport]]:
+    """Load the weights of the parts whose `init_cfg` is dict(type='Pretrained', checkpoint=ADDRESS, prefix=None).
 
-    An address that is no file here (`open-mmlab://…`, `https://…`) is logged, and that part keeps its random weights:
-    nothing is downloaded. Returns the parts' names with what was loaded.
+    An address is a file or what `WeightsAddress` understands. Where the source may not download, weights that are not
+    on this machine are logged, and that part keeps its random ones, so that a machine without a network can train.
+
+    Args:
+        source: where to look; by default only for what is a file, or in torch's cache.
+
+    Returns:
+        The parts' names with what was loaded.
+
+    Raises:
+        CheckpointError: a file is no checkpoint or nothing in it fits, or a download fails.
     """
+    source = source if source is not None else WeightsSource()
     reports = []
     for name, module in model.named_modules():
         init_cfg = _pretrained(getattr(module, "init_cfg", None))
-        if init_cfg is None:
+        if init_cfg is None or not init_cfg.get("checkpoint"):
             continue
-        path = Path(str(init_cfg.get("checkpoint")))
-        if not path.is_file():
-            logger.warning("%s begins with random weights: %s is no file here", name or "the model", path)
+        part = name or "the model"
+        address = WeightsAddress.parse(str(init_cfg["checkpoint"]))
+        path = _find(source, address.text)
+        if path is None:
+            logger.warning(
+                "%s begins with random weights, because %s is not here: %s",
+                part,
+                address.text,
+                source.advice(address.text),
+            )
             continue
         weights = load_checkpoint(path)["state_dict"]
-        prefix = str(init_cfg.get("prefix") or "").rstrip(".")
-        if prefix:
-            start = f"{prefix}."
-            weights = {key[len(start) :]: value for key, value in weights.items() if key.startswith(start)}
+        if init_cfg.get("prefix"):
+            weights = _below(weights, str(init_cfg["prefix"]))
+        elif address.prefix:
+            weights = _below(weights, address.prefix) or weights
         try:
             report = load_weights(module, weights)
         except CheckpointError as error:
-            raise CheckpointError(f"{path} cannot give the weights of {name or 'the model'}: {error}") from error
-        logger.info("weights of %s from %s: %s", name or "the model", path, report.summary())
+            raise CheckpointError(f"{path} cannot give the weights of {part}: {error}") from error
+        logger.info("weights of %s from %s: %s", part, path, report.summary())
         reports.append((name, report))
     return reports
+
+
+def _find(source: WeightsSource, text: str) -> Optional[Path]:
+    """The file of the weights; the first process downloads it before the others look."""
+    if not source.download:
+        return source.find_local(text)
+    is_main = current_rank().is_main
+    if not is_main:
+        barrier()
+    try:
+        return source.find(text)
+    finally:
+        if is_main:
+            barrier()
+
+
+def _below(weights: Mapping[str, torch.Tensor], prefix: str) -> Mapping[str, torch.Tensor]:
+    """The entries below a prefix (with or without a dot at its end), without it."""
+    start = prefix.rstrip(".") + "."
+    return {key[len(start) :]: value for key, value in weights.items() if key.startswith(start)}
 
 
 def _pretrained(init_cfg: Any) -> Optional[Mapping[str, Any]]:

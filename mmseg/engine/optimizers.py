@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.optim import Optimizer
 
+from mmseg.engine.layer_decay import RATE_KEYS, layer_decay_groups
 from mmseg.errors import ConfigError
 from mmseg.registry import Registry
 
@@ -34,24 +35,41 @@ def build_optimizer(model: nn.Module, cfg: Mapping[str, Any]) -> Optimizer:
     - `bypass_duplicate`: a parameter that several modules share is taken once.
 
     With paramwise_cfg every parameter is a group of its own, in the order of the modules, otherwise all are one group;
-    mmcv does the same, so that the optimizer's state in its checkpoints fits. Raises ConfigError.
+    mmcv does the same, so that the optimizer's state in its checkpoints fits.
+
+    With `constructor` 'LearningRateDecayOptimizerConstructor' or 'LayerDecayOptimizerConstructor' the entries of
+    paramwise_cfg are those of `mmseg.engine.layer_decay.layer_decay_groups`. Raises ConfigError.
     """
     if not isinstance(cfg, Mapping):
         raise ConfigError(f"optimizer must be a dict with the key 'type', not {cfg!r}")
     arguments = dict(cfg)
     constructor = arguments.pop("constructor", "DefaultOptimizerConstructor")
-    if constructor != "DefaultOptimizerConstructor":
-        raise ConfigError(f"optimizer.constructor must be 'DefaultOptimizerConstructor', not {constructor!r}")
+    if constructor != "DefaultOptimizerConstructor" and constructor not in RATE_KEYS:
+        known = ", ".join(("DefaultOptimizerConstructor", *RATE_KEYS))
+        raise ConfigError(f"optimizer.constructor must be one of {known}, not {constructor!r}")
     paramwise = arguments.pop("paramwise_cfg", None)
-    if paramwise:
+    if paramwise and constructor in RATE_KEYS:
+        parameters: Any = _layer_decay(model, constructor, paramwise, arguments)
+    elif paramwise:
         rules = _ParameterRules(paramwise, lr=arguments.get("lr"), weight_decay=arguments.get("weight_decay"))
-        parameters: Any = rules.groups(model)
+        parameters = rules.groups(model)
     else:
         parameters = list(model.parameters())
     try:
         return OPTIMIZERS.build(arguments, params=parameters)
     except (TypeError, ValueError) as error:  # what torch.optim raises on arguments out of range
         raise ConfigError(f"optimizer {cfg.get('type')}: {error}") from error
+
+
+def _layer_decay(
+    model: nn.Module, constructor: str, paramwise: Any, arguments: Mapping[str, Any]
+) -> List[Dict[str, Any]]:
+    if not isinstance(paramwise, Mapping):
+        raise ConfigError(f"optimizer.paramwise_cfg must be a dict, not {paramwise!r}")
+    for name in ("lr", "weight_decay"):
+        if arguments.get(name) is None:
+            raise ConfigError(f"optimizer.{name} must be set when optimizer.constructor is {constructor}")
+    return layer_decay_groups(model, constructor, paramwise, lr=arguments["lr"], weight_decay=arguments["weight_decay"])
 
 
 class _ParameterRules:

@@ -23,6 +23,7 @@ from mmseg.engine.checkpoint import load_weights, save_checkpoint
 from mmseg.engine.checkpoint_keeper import CheckpointKeeper
 from mmseg.engine.distributed import any_rank, broadcast_buffers
 from mmseg.engine.eta import TimeEstimate
+from mmseg.engine.gradient_accumulation import GradientAccumulation, gradients_of, set_gradients
 from mmseg.engine.loss_window import LossWindow
 from mmseg.engine.metrics import Metrics
 from mmseg.engine.precision import Precision
@@ -50,6 +51,8 @@ class Trainer:
         checkpoint_interval: iterations between further checkpoints, without an evaluation.
         grad_clip: dict(max_norm=…, norm_type=2) for clipping by the norm of all gradients together.
         fp16: see `Precision`.
+        cumulative_iters: iterations whose gradients are averaged for one step of the optimizer. Without batch
+            normalisation that is the step of a batch so many times as large.
         log_interval: iterations between two `is_logged` events.
         seed: the network's own randomness (dropout) in an iteration depends on it, the iteration and the rank only.
         start_iteration: iterations done before.
@@ -79,6 +82,7 @@ class Trainer:
         checkpoint_interval: Optional[int] = None,
         grad_clip: Optional[Mapping[str, Any]] = None,
         fp16: Optional[Mapping[str, Any]] = None,
+        cumulative_iters: int = 1,
         log_interval: int = 50,
         seed: int = 0,
         start_iteration: int = 0,
@@ -116,6 +120,8 @@ class Trainer:
         self._checkpoint_interval = checkpoint_interval
         self._grad_clip = dict(grad_clip) if grad_clip is not None else None
         self._precision = Precision(fp16, self._device)
+        self._accumulation = GradientAccumulation(cumulative_iters, max_iters)
+        self._grad_norm = torch.zeros((), device=self._device)
         self._log_interval = log_interval
         self._seed = seed
         self._meta = dict(meta or {})
@@ -134,7 +140,8 @@ class Trainer:
         self._checkpointed_at = start_iteration
 
     def restore(self, checkpoint: Mapping[str, Any], path: Path) -> None:
-        """Take over weights, optimizer, loss scale and the record of kept files from a checkpoint read from `path`.
+        """Take over weights, optimizer, loss scale, gradients that wait for their step and the record of kept files
+        from a checkpoint read from `path`.
 
         The optimizer's settings (momentum, weight decay) come with its state; the rates are set by the schedule.
         Raises CheckpointError when it was not written by a training of this model with this optimizer.
@@ -146,6 +153,10 @@ class Trainer:
         _restore_optimizer(self._optimizer, checkpoint.get("optimizer"), path)
         state = checkpoint.get(_STATE)
         if state:
+            waiting = state.get("waiting")
+            if waiting:
+                set_gradients(self._model, waiting["gradients"])
+                self._grad_norm = waiting["grad_norm"].to(self._device)
             self._precision.load_state_dict(state.get("precision", {}))
             self.keeper.load_state_dict(state["keeper"], path)
 
@@ -194,13 +205,14 @@ class Trainer:
         with self._precision.autocast():
             losses = self._run_forward(image, label)
             loss = total_loss(losses)
-        self._optimizer.zero_grad(set_to_none=True)
-        self._precision.backward(loss)
+        if self._accumulation.begins(self.iteration):
+            self._optimizer.zero_grad(set_to_none=True)
+        self._precision.backward(loss / self._accumulation.divisor(self.iteration))
+        if self._accumulation.ends(self.iteration):
+            self._step()
         logged: Dict[str, torch.Tensor] = {**losses, "loss": loss}
         if self._grad_clip is not None:
-            self._precision.unscale(self._optimizer)
-            logged["grad_norm"] = self._clip()
-        self._precision.step(self._optimizer)
+            logged["grad_norm"] = self._grad_norm  # that of the latest step
 
         self.iteration += 1
         self._losses.add(self.iteration, logged, rates[0])
@@ -233,6 +245,12 @@ class Trainer:
             raise ConfigError(
                 f"samples_per_gpu is {len(image)}, but this model's batch normalisation needs at least 2"
             ) from error
+
+    def _step(self) -> None:
+        if self._grad_clip is not None:
+            self._precision.unscale(self._optimizer)
+            self._grad_norm = self._clip()
+        self._precision.step(self._optimizer)
 
     def _clip(self) -> torch.Tensor:
         parameters: List[nn.Parameter] = [p for p in self._model.parameters() if p.grad is not None]
@@ -276,12 +294,16 @@ class Trainer:
         self.keeper.delete_superseded()
 
     def _save(self, path: Path, keeper_state: Dict[str, Any]) -> None:
+        state = {"keeper": keeper_state, "precision": self._precision.state_dict()}
+        if self.iteration and not self._accumulation.ends(self.iteration - 1):
+            # They are those of all processes: each backward pass averages them.
+            state["waiting"] = {"gradients": gradients_of(self._model), "grad_norm": self._grad_norm}
         save_checkpoint(
             path,
             model=self._model,
             optimizer=self._optimizer,
             meta={**self._meta, "iter": self.iteration},
-            extra={_STATE: {"keeper": keeper_state, "precision": self._precision.state_dict()}},
+            extra={_STATE: state},
         )
 
     def _asked_to_stop(self) -> bool:

@@ -1,6 +1,8 @@
 """Bases, references and file kinds, with the meaning they have in mmcv 1.6."""
 
+import ast
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -199,6 +201,44 @@ def test_custom_imports_are_refused_with_advice(tmp_path):
     with pytest.raises(ConfigError, match=r"a\.py: 'custom_imports'.*nothing in a config file is executed; remove it"):
         Config.fromfile(tmp_path / "c.py")
     assert Config.fromfile(tmp_path / "d.py") == dict(custom_imports=None)
+
+
+@pytest.mark.parametrize("imports", ["'mmcls.models'", "['mmcls.models']", "('mmcls.models',)"])
+def test_custom_imports_of_what_is_built_in_stay_as_data(imports, tmp_path):
+    write(
+        tmp_path,
+        a=f"custom_imports = dict(imports={imports}, allow_failed_imports=False)\n",
+        b="_base_ = 'a.py'\nmodel = dict(type='mmcls.ConvNeXt')\n",
+    )
+    cfg = Config.fromfile(tmp_path / "b.py")
+    assert cfg.custom_imports == dict(imports=ast.literal_eval(imports), allow_failed_imports=False)
+    assert "mmcls" not in sys.modules
+    assert Config.fromstring(cfg.pretty_text) == cfg
+    cfg.dump(tmp_path / "c.py")
+    assert Config.fromfile(tmp_path / "c.py") == cfg
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "'mmcls.models'",
+        "['mmcls.models']",
+        "dict(imports='mmcls')",
+        "dict(imports='mmcls.models.os')",
+        "dict(imports=['mmcls.models', 'os'])",
+        "dict(imports=['mmcls.models', 'mmcls.models'])",
+        "dict(imports=[['mmcls.models']])",
+        "dict(imports=[])",
+        "dict(imports=None)",
+        "dict(allow_failed_imports=False)",
+        "dict(imports='mmcls.models', allow_failed_imports='os')",
+        "dict(imports='mmcls.models', also='os')",
+    ],
+)
+def test_all_other_custom_imports_are_refused(value, tmp_path):
+    write(tmp_path, a=f"custom_imports = {value}\n")
+    with pytest.raises(ConfigError, match="'custom_imports' is not possible"):
+        Config.fromfile(tmp_path / "a.py")
 
 
 def test_unreadable_files_are_named(tmp_path):

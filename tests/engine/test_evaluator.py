@@ -79,7 +79,7 @@ def test_mode_and_progress(tmp_path):
     model, seen = make_model(norm=True), []
     before = model.backbone.bn.running_mean.clone()
     evaluate(model.train(), loader, dataset, "cpu", on_progress=seen.append)
-    assert seen == [2, 4, 5]
+    assert seen == [1, 2, 3, 4, 5]
     assert model.training
     assert torch.equal(model.backbone.bn.running_mean, before)
     evaluate(model.eval(), loader, dataset, "cpu")

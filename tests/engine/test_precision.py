@@ -70,13 +70,25 @@ def test_step_options():
     options = read_step_options(dict(optimizer_config=dict(grad_clip=None), fp16=dict(loss_scale="dynamic")))
     assert options.grad_clip is None and options.fp16 == dict(loss_scale="dynamic")
     options = read_step_options(dict(optimizer_config=dict(type="Fp16OptimizerHook", loss_scale=8.0), fp16=dict()))
-    assert options.fp16 == dict(loss_scale=8.0)
+    assert options.fp16 == dict(loss_scale=8.0) and options.cumulative_iters == 1
+    options = read_step_options(
+        dict(optimizer_config=dict(type="GradientCumulativeFp16OptimizerHook", cumulative_iters=2), fp16=dict())
+    )
+    assert options.fp16 == dict() and options.cumulative_iters == 2
+    options = read_step_options(
+        dict(optimizer_config=dict(type="GradientCumulativeOptimizerHook", cumulative_iters=3, grad_clip=clip))
+    )
+    assert options.fp16 is None and options.cumulative_iters == 3 and options.grad_clip == clip
+    options = read_step_options(dict(optimizer_config=dict(type="Fp16OptimizerHook", distributed=False, coalesce=True)))
+    assert options.fp16 == dict() and options.grad_clip is None
 
 
 @pytest.mark.parametrize(
     "optimizer_config, named",
     [
-        (dict(type="GradientCumulativeOptimizerHook"), "type"),
+        (dict(type="DistOptimizerHook"), "type"),
+        (dict(type="GradientCumulativeOptimizerHook", cumulative_iters=0), "cumulative_iters"),
+        (dict(type="GradientCumulativeOptimizerHook", cumulative_iters=2, loss_scale=4), "loss_scale"),
         (dict(cumulative_iters=4), "cumulative_iters"),
         (dict(loss_scale=4), "loss_scale"),
     ],

@@ -344,7 +344,7 @@ def train_sharded(rank, folder, samples):
     model = make_model(dropout_ratio=0.0)
     place = dict(rank=rank.rank, world_size=rank.world_size)
     trainer = make_trainer(
-        folder, model=model, samples=samples, callbacks=[recorder], max_iters=10, interval=5, **place
+        folder, model=model, samples=samples, callbacks=[recorder], max_iters=20, interval=10, **place
     )
     trainer.run()
     return [losses["loss"] for losses in recorder.losses], [event.iteration for event in recorder.of("checkpoint")]
@@ -362,9 +362,9 @@ def test_two_processes_train_as_one_with_twice_the_batch(tmp_path):
     write_images(tmp_path / "images", 7)
     alone, _ = launch(train_sharded, 1, args=(tmp_path, 4))
     together, checkpoints = launch(train_sharded, 2, args=(tmp_path, 2))
-    assert len(alone) == 10
+    assert len(alone) == 20
     np.testing.assert_allclose(together, alone, rtol=1e-5)
-    assert checkpoints == [5, 10]
+    assert checkpoints == [10, 20]
 
 
 def test_a_broken_loss_in_one_process_ends_all(tmp_path):

@@ -15,10 +15,10 @@ def weights(folder, name):
     return path
 
 
-def choose(tmp_path, config=None, environment=None, options="", load_from=None):
+def choose(tmp_path, config=None, environment=None, options="", load_from=None, parts=()):
     environment = environment or {"YMIR_WEIGHTS_DIR": str(tmp_path / "none")}
     task = make_task(tmp_path, environment, config={"class_names": ["a"], **(config or {})}, run_training=True)
-    return choose_pretrained(task, parse_training_arguments(options), load_from)
+    return choose_pretrained(task, parse_training_arguments(options), load_from, parts)
 
 
 def test_the_order_of_the_places(tmp_path):
@@ -43,6 +43,27 @@ def test_a_single_file_will_do_only_in_a_folder_that_the_task_names(tmp_path):
     weights(tmp_path, "weights/another.pth")
     with pytest.raises(PackageError, match="where 2 weights files lie"):
         choose(tmp_path, {"weights_dir": str(only.parent)})
+
+
+def test_an_address_means_a_file_of_the_weights_folder(tmp_path):
+    environment = {"YMIR_WEIGHTS_DIR": str(tmp_path / "weights")}
+    by_address = weights(tmp_path, "weights/some/net-01234567.pth")
+    address = "https://a.example/b/net-01234567.pth"
+    assert choose(tmp_path, environment=environment, load_from=address) == by_address
+    assert choose(tmp_path, environment=environment, options=f"--load-from {address}") == by_address
+    with pytest.raises(PackageError, match=r"load_from names https://a.*/c.pth, which is not here: put the file c.pth"):
+        choose(tmp_path, environment=environment, load_from="https://a.example/c.pth")
+
+
+def test_weights_of_the_backbone_are_not_those_of_the_whole_network(tmp_path):
+    backbone = weights(tmp_path, "weights/resnet50_v1c-2cccc1ad.pth")
+    config, parts = {"weights_dir": str(backbone.parent)}, ["open-mmlab://resnet50_v1c"]
+    assert choose(tmp_path, config) == backbone
+    assert choose(tmp_path, config, parts=parts) is None
+    weights(tmp_path, "weights/another.pth")
+    assert choose(tmp_path, config, parts=parts) is None
+    whole = weights(tmp_path, f"weights/{STEM}.pth")
+    assert choose(tmp_path, config, parts=parts) == whole
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@ import logging
 import pytest
 
 from mmseg.config import Config
+from mmseg.datasets import build_dataset
 from mmseg.errors import ConfigError
+from tests.datasets.files import write_index, write_pairs
 from tests.ymir.task_files import make_task
 from ymir.dataset import TrainingData
 from ymir.errors import ParameterError
@@ -117,6 +119,54 @@ def test_wrapped_data_sets_give_their_pipeline(tmp_path, caplog):
     assert cfg.data.train.type == "IndexDataset"
     assert transform(cfg.data.train.pipeline, "LoadAnnotations").reduce_zero_label is False
     assert cfg.data.test.pipeline == cfg.data.val.pipeline
+
+
+MIXED = """
+model = dict(type='EncoderDecoder', decode_head=dict(num_classes=19))
+inner = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', reduce_zero_label=True)]
+outer = [
+    dict(type='RandomMosaic', prob=0.5, img_scale=(320, 640)),
+    dict(type='Resize', img_scale=(1024, 512), ratio_range=(0.5, 2.0)),
+    dict(type='RandomCrop', crop_size=(256, 512))]
+custom = dict(type='CustomDataset', img_dir=['x', 'y'], ann_dir=['v', 'w'], pipeline=inner)
+data = dict(
+    train=dict(type='RepeatDataset', times=3, dataset=dict(
+        type='MultiImageMixDataset', pipeline=outer, dataset=dict(
+            type='ClassBalancedDataset', oversample_thr=0.25, dataset=dict(
+                type='ConcatDataset', datasets=[custom, custom])))),
+    val=dict(type='ClassBalancedDataset', oversample_thr=0.25, dataset=custom))
+"""
+
+
+def test_wrappers_that_change_samples_stay_around_the_training_set(tmp_path):
+    cfg = resolve(
+        tmp_path, config_file=write_config(tmp_path, MIXED), blank=True, image_size="480x360", crop_size="240x176"
+    )
+    train = cfg.data.train
+    assert (train.type, train.dataset.type, train.dataset.dataset.type) == (
+        "MultiImageMixDataset",
+        "ClassBalancedDataset",
+        "IndexDataset",
+    )
+    assert set(train) == {"type", "pipeline", "dataset"} and train.dataset.oversample_thr == 0.25
+    innermost = train.dataset.dataset
+    assert innermost.index_file == str(tmp_path / "train.tsv") and len(innermost.classes) == 3
+    assert transform(innermost.pipeline, "LoadAnnotations").reduce_zero_label is False
+    assert transform(train.pipeline, "RandomMosaic").img_scale == (360, 480)  # height first
+    assert transform(train.pipeline, "Resize").img_scale == (480, 360)
+    assert transform(train.pipeline, "RandomCrop").crop_size == (176, 240)
+    assert cfg.data.val.type == cfg.data.test.type == "IndexDataset"
+    cfg.dump(tmp_path / "resolved.py")
+    assert Config.fromfile(tmp_path / "resolved.py") == cfg
+
+
+def test_a_mixed_data_set_resolves_to_one_that_builds(tmp_path):
+    pairs = write_pairs(tmp_path, [(40, 60)] * 3, num_classes=2)
+    write_index(tmp_path / "train.tsv", pairs)
+    cfg = resolve(tmp_path, config_file=write_config(tmp_path, MIXED), blank=True, crop_size="32x24")
+    dataset = build_dataset(cfg.data.train)
+    assert len(dataset) == 3 and dataset.CLASSES == ("ymir_background", "road", "car")
+    assert dataset[0]["img"].shape == (24, 32, 3)
 
 
 def test_class_weights_of_another_number_of_classes_are_left_out(tmp_path, caplog):

@@ -17,6 +17,7 @@ from mmseg.datasets.transforms.formatting import (
 )
 from mmseg.datasets.transforms.geometric import Pad, RandomCrop, RandomCutOut, RandomFlip, RandomRotate
 from mmseg.datasets.transforms.loading import LoadAnnotations, LoadImageFromFile
+from mmseg.datasets.transforms.multi_scale_flip_aug import MultiScaleFlipAug
 from mmseg.datasets.transforms.photometric import (
     CLAHE,
     AdjustGamma,
@@ -25,8 +26,8 @@ from mmseg.datasets.transforms.photometric import (
     Rerange,
     RGB2Gray,
 )
+from mmseg.datasets.transforms.random_mosaic import RandomMosaic
 from mmseg.datasets.transforms.resize import Resize, ResizeToMultiple, SegRescale
-from mmseg.datasets.transforms.multi_scale_flip_aug import MultiScaleFlipAug
 
 __all__ = [
     "CLAHE",
@@ -46,6 +47,7 @@ __all__ = [
     "RandomCrop",
     "RandomCutOut",
     "RandomFlip",
+    "RandomMosaic",
     "RandomRotate",
     "Rerange",
     "Resize",

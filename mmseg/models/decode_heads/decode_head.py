@@ -38,6 +38,9 @@ class DecodeHead(BaseModule):
         ConfigError: the arguments do not fit one another.
     """
 
+    # Whether a label map holds this head's classes; a head that makes its own target from it says False.
+    predicts_label_classes = True
+
     def __init__(
         self,
         *,
@@ -82,6 +85,8 @@ class DecodeHead(BaseModule):
         self.loss_decode = nn.ModuleList(
             build_loss(cfg) for cfg in ([loss_decode] if isinstance(loss_decode, Mapping) else loss_decode)
         )
+        if not self.loss_decode or any(loss.loss_name == "acc_seg" for loss in self.loss_decode):
+            raise ConfigError(f"{name}: loss_decode is at least one loss, and none has the loss_name 'acc_seg'")
         self.sampler = None if sampler is None else PIXEL_SAMPLERS.build(sampler, context=self)
         self.conv_seg = nn.Conv2d(channels, out_channels, kernel_size=1)
         self.dropout = nn.Dropout2d(dropout_ratio) if dropout_ratio > 0 else None

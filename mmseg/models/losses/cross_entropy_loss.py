@@ -9,6 +9,7 @@ from torch.autograd.function import once_differentiable
 
 from mmseg.errors import ConfigError
 from mmseg.models.builder import LOSSES
+from mmseg.models.losses.class_weight import class_weight_tensor, read_class_weight
 from mmseg.models.losses.reduction import reduce_loss
 
 
@@ -153,13 +154,9 @@ class CrossEntropyLoss(nn.Module):
             raise ConfigError("CrossEntropyLoss: use_mask is for instance masks; use use_sigmoid or neither")
         if reduction not in ("none", "mean", "sum"):
             raise ConfigError(f"CrossEntropyLoss: reduction is 'none', 'mean' or 'sum', not {reduction!r}")
-        if class_weight is not None:
-            if isinstance(class_weight, str):
-                raise ConfigError(f"CrossEntropyLoss: class_weight is a list of numbers, not a file ({class_weight!r})")
-            class_weight = [float(value) for value in class_weight]
         self.use_sigmoid = use_sigmoid
         self.reduction = reduction
-        self.class_weight = class_weight
+        self.class_weight = read_class_weight("CrossEntropyLoss", class_weight)
         self.loss_weight = loss_weight
         self.loss_name = loss_name
         self.avg_non_ignore = avg_non_ignore
@@ -181,19 +178,12 @@ class CrossEntropyLoss(nn.Module):
         channels = logits.shape[1]
         if channels == 1 and not self.use_sigmoid:
             raise ConfigError("CrossEntropyLoss: a head with one output channel needs use_sigmoid=True")
-        class_weight = None
-        if self.class_weight is not None:
-            if len(self.class_weight) != channels:
-                raise ConfigError(
-                    f"CrossEntropyLoss: class_weight has {len(self.class_weight)} entries for {channels} channels"
-                )
-            class_weight = logits.new_tensor(self.class_weight)
         function = binary_cross_entropy if self.use_sigmoid else cross_entropy
         loss = function(
             logits,
             label,
             weight=weight,
-            class_weight=class_weight,
+            class_weight=class_weight_tensor("CrossEntropyLoss", self.class_weight, logits),
             reduction=reduction_override or self.reduction,
             avg_factor=avg_factor,
             ignore_index=ignore_index,

@@ -136,7 +136,8 @@ class EncoderDecoder(BaseModule):
                 f"the label maps have the shape {tuple(label.shape)}, but the images {tuple(image.shape)}: "
                 "expected the same batch, height and width"
             )
-        heads = [self.final_head, *self.auxiliary_heads.values()]
+        every_head = [self.final_head, *self.auxiliary_heads.values()]
+        heads = [head for head in every_head if head.predicts_label_classes]
         for num_classes, ignore_index in {(head.num_classes, head.ignore_index) for head in heads}:
             check_labels(label, num_classes, ignore_index)
         features = self.extract_feat(image)

@@ -1,0 +1,4 @@
+_base_ = './deeplabv3_r50-d8_769x769_40k_cityscapes.py'
+runner = dict(max_iters=80000)
+checkpoint_config = dict(interval=8000)
+evaluation = dict(interval=8000)

@@ -1,0 +1,2 @@
+_base_ = './deeplabv3plus_r50b-d8_769x769_80k_cityscapes.py'
+model = dict(pretrained='torchvision://resnet101', backbone=dict(depth=101))

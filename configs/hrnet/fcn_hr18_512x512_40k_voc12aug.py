@@ -1,0 +1,4 @@
+_base_ = './fcn_hr18_512x512_20k_voc12aug.py'
+runner = dict(max_iters=40000)
+checkpoint_config = dict(interval=4000)
+evaluation = dict(interval=4000)

@@ -1,0 +1,4 @@
+_base_ = './fcn_hr48_512x512_80k_ade20k.py'
+runner = dict(max_iters=160000)
+checkpoint_config = dict(interval=16000)
+evaluation = dict(interval=16000)

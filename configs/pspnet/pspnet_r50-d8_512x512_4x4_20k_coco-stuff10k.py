@@ -1,0 +1,7 @@
+_base_ = [
+    '../_base_/models/pspnet_r50-d8.py',
+    '../_base_/datasets/coco-stuff10k.py',
+    '../_base_/default_runtime.py',
+    '../_base_/schedules/schedule_20k.py',
+]
+model = dict(decode_head=dict(num_classes=171), auxiliary_head=dict(num_classes=171))

@@ -1,0 +1,3 @@
+_base_ = './segformer_mit-b1_8x1_1024x1024_160k_cityscapes.py'
+checkpoint = 'https://download.openmmlab.com/mmsegmentation/v0.5/pretrain/segformer/mit_b3_20220624-13b1141c.pth'
+model = dict(backbone=dict(num_layers=[3, 4, 18, 3], init_cfg=dict(checkpoint=checkpoint)))

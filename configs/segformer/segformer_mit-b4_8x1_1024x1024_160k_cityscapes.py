@@ -1,0 +1,3 @@
+_base_ = './segformer_mit-b1_8x1_1024x1024_160k_cityscapes.py'
+checkpoint = 'https://download.openmmlab.com/mmsegmentation/v0.5/pretrain/segformer/mit_b4_20220624-d588d980.pth'
+model = dict(backbone=dict(num_layers=[3, 8, 27, 3], init_cfg=dict(checkpoint=checkpoint)))

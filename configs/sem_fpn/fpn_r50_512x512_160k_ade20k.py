@@ -1,0 +1,7 @@
+_base_ = [
+    '../_base_/models/fpn_r50.py',
+    '../_base_/datasets/ade20k.py',
+    '../_base_/default_runtime.py',
+    '../_base_/schedules/schedule_160k.py',
+]
+model = dict(decode_head=dict(num_classes=150))

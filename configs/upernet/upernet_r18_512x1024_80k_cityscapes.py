@@ -1,0 +1,4 @@
+_base_ = './upernet_r18_512x1024_40k_cityscapes.py'
+runner = dict(max_iters=80000)
+checkpoint_config = dict(interval=8000)
+evaluation = dict(interval=8000)

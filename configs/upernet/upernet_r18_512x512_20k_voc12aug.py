@@ -1,0 +1,6 @@
+_base_ = './upernet_r50_512x512_20k_voc12aug.py'
+model = dict(
+    pretrained='open-mmlab://resnet18_v1c',
+    backbone=dict(depth=18),
+    decode_head=dict(in_channels=[64, 128, 256, 512]),
+    auxiliary_head=dict(in_channels=256))
