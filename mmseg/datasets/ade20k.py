@@ -1,7 +1,5 @@
 """ADE20K scene parsing (Zhou et al., CVPR 2017)."""
 
-from typing import Any
-
 from mmseg.datasets.builder import DATASETS
 from mmseg.datasets.custom import CustomDataset
 
@@ -168,19 +166,4 @@ class ADE20KDataset(CustomDataset):
 
     CLASSES = tuple(_COLOURS)
     PALETTE = [list(colour) for colour in _COLOURS.values()]
-
-    def __init__(
-        self,
-        *args: Any,
-        img_suffix: str = ".jpg",
-        seg_map_suffix: str = ".png",
-        reduce_zero_label: bool = True,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            *args,
-            img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix,
-            reduce_zero_label=reduce_zero_label,
-            **kwargs,
-        )
+    REDUCE_ZERO_LABEL = True

@@ -32,7 +32,8 @@ class CamVidDataset(CustomDataset):
     CLASSES = tuple(_COLOURS)
     PALETTE = [list(colour) for colour in _COLOURS.values()]
     VOID = 11
+    IMG_SUFFIX = ".png"
 
-    def __init__(self, *args: Any, img_suffix: str = ".png", seg_map_suffix: str = ".png", **kwargs: Any) -> None:
-        super().__init__(*args, img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.label_map = {**(self.label_map or {}), self.VOID: -1}

@@ -1,7 +1,5 @@
 """Cityscapes (Cordts et al., CVPR 2016), and two data sets of streets at night with its classes."""
 
-from typing import Any
-
 from mmseg.datasets.builder import DATASETS
 from mmseg.datasets.custom import CustomDataset
 
@@ -57,14 +55,8 @@ class CityscapesDataset(CustomDataset):
         [119, 11, 32],
     ]
 
-    def __init__(
-        self,
-        *args: Any,
-        img_suffix: str = "_leftImg8bit.png",
-        seg_map_suffix: str = "_gtFine_labelTrainIds.png",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)
+    IMG_SUFFIX = "_leftImg8bit.png"
+    SEG_MAP_SUFFIX = "_gtFine_labelTrainIds.png"
 
 
 @DATASETS.register_module()
@@ -74,14 +66,8 @@ class DarkZurichDataset(CityscapesDataset):
     Args: see CustomDataset; the suffixes are those of the published files.
     """
 
-    def __init__(
-        self,
-        *args: Any,
-        img_suffix: str = "_rgb_anon.png",
-        seg_map_suffix: str = "_gt_labelTrainIds.png",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)
+    IMG_SUFFIX = "_rgb_anon.png"
+    SEG_MAP_SUFFIX = "_gt_labelTrainIds.png"
 
 
 @DATASETS.register_module()
@@ -91,11 +77,5 @@ class NightDrivingDataset(CityscapesDataset):
     Args: see CustomDataset; the suffixes are those of the published files.
     """
 
-    def __init__(
-        self,
-        *args: Any,
-        img_suffix: str = "_leftImg8bit.png",
-        seg_map_suffix: str = "_gtCoarse_labelTrainIds.png",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)
+    IMG_SUFFIX = "_leftImg8bit.png"
+    SEG_MAP_SUFFIX = "_gtCoarse_labelTrainIds.png"

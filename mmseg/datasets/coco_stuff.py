@@ -1,7 +1,5 @@
 """COCO-Stuff (Caesar et al., CVPR 2018), both its 10k and its 164k images."""
 
-from typing import Any
-
 from mmseg.datasets.builder import DATASETS
 from mmseg.datasets.custom import CustomDataset
 
@@ -189,17 +187,4 @@ class COCOStuffDataset(CustomDataset):
 
     CLASSES = tuple(_COLOURS)
     PALETTE = [list(colour) for colour in _COLOURS.values()]
-
-    def __init__(
-        self,
-        *args: Any,
-        img_suffix: str = ".jpg",
-        seg_map_suffix: str = "_labelTrainIds.png",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            *args,
-            img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix,
-            **kwargs,
-        )
+    SEG_MAP_SUFFIX = "_labelTrainIds.png"

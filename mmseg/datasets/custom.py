@@ -16,7 +16,7 @@ class CustomDataset(SegmentationDataset):
     Args:
         pipeline: configs of the transforms.
         img_dir: folder of the images.
-        img_suffix: end of the image names.
+        img_suffix: end of the image names; like seg_map_suffix and reduce_zero_label by default the data set's own.
         ann_dir: folder of the masks; None is for test_mode only.
         seg_map_suffix: end of the mask names, in the place of img_suffix.
         split: text file with a name without suffix in each line; None: all images below img_dir, sorted by name.
@@ -29,24 +29,35 @@ class CustomDataset(SegmentationDataset):
         DataError: split or img_dir cannot be read, or there is no image.
     """
 
+    # What a data set's published files are called, and how its masks count, unless the arguments say otherwise.
+    IMG_SUFFIX = ".jpg"
+    SEG_MAP_SUFFIX = ".png"
+    REDUCE_ZERO_LABEL = False
+    # Whether its folder holds more than one split.
+    NEEDS_SPLIT = False
+
     def __init__(
         self,
         pipeline: Sequence[Any],
         img_dir: str,
-        img_suffix: str = ".jpg",
+        img_suffix: Optional[str] = None,
         ann_dir: Optional[str] = None,
-        seg_map_suffix: str = ".png",
+        seg_map_suffix: Optional[str] = None,
         split: Optional[str] = None,
         data_root: Optional[str] = None,
         test_mode: bool = False,
         ignore_index: int = 255,
-        reduce_zero_label: bool = False,
+        reduce_zero_label: Optional[bool] = None,
         classes: Optional[Union[str, Sequence[str]]] = None,
         palette: Optional[Sequence[Sequence[int]]] = None,
         gt_seg_map_loader_cfg: Optional[Mapping[str, Any]] = None,
         file_client_args: Optional[Mapping[str, Any]] = None,
     ) -> None:
         check_file_client(self, file_client_args)
+        img_suffix = self.IMG_SUFFIX if img_suffix is None else img_suffix
+        seg_map_suffix = self.SEG_MAP_SUFFIX if seg_map_suffix is None else seg_map_suffix
+        if split is None and self.NEEDS_SPLIT:
+            raise ConfigError(f"{type(self).__name__}: split is needed, because its folder holds several")
         if ann_dir is None and not test_mode:
             raise ConfigError(f"{type(self).__name__}: ann_dir is needed unless test_mode is set")
         if data_root is not None:
@@ -74,7 +85,7 @@ class CustomDataset(SegmentationDataset):
             palette=palette,
             test_mode=test_mode,
             ignore_index=ignore_index,
-            reduce_zero_label=reduce_zero_label,
+            reduce_zero_label=self.REDUCE_ZERO_LABEL if reduce_zero_label is None else reduce_zero_label,
             gt_seg_map_loader_cfg=gt_seg_map_loader_cfg,
         )
 

@@ -1,7 +1,5 @@
 """iSAID: instances in aerial images (Zamir et al., CVPR workshops 2019), as classes of pixels."""
 
-from typing import Any
-
 from mmseg.datasets.builder import DATASETS
 from mmseg.datasets.custom import CustomDataset
 
@@ -34,17 +32,5 @@ class iSAIDDataset(CustomDataset):
 
     CLASSES = tuple(_COLOURS)
     PALETTE = [list(colour) for colour in _COLOURS.values()]
-
-    def __init__(
-        self,
-        *args: Any,
-        img_suffix: str = ".png",
-        seg_map_suffix: str = "_instance_color_RGB.png",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            *args,
-            img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix,
-            **kwargs,
-        )
+    IMG_SUFFIX = ".png"
+    SEG_MAP_SUFFIX = "_instance_color_RGB.png"

@@ -1,7 +1,5 @@
 """The two cities of the ISPRS 2D semantic labelling contest, seen from the air: Potsdam and Vaihingen."""
 
-from typing import Any
-
 from mmseg.datasets.builder import DATASETS
 from mmseg.datasets.custom import CustomDataset
 
@@ -24,22 +22,8 @@ class PotsdamDataset(CustomDataset):
 
     CLASSES = tuple(_COLOURS)
     PALETTE = [list(colour) for colour in _COLOURS.values()]
-
-    def __init__(
-        self,
-        *args: Any,
-        img_suffix: str = ".png",
-        seg_map_suffix: str = ".png",
-        reduce_zero_label: bool = True,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            *args,
-            img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix,
-            reduce_zero_label=reduce_zero_label,
-            **kwargs,
-        )
+    IMG_SUFFIX = ".png"
+    REDUCE_ZERO_LABEL = True
 
 
 @DATASETS.register_module()
@@ -51,19 +35,5 @@ class ISPRSDataset(CustomDataset):
 
     CLASSES = tuple(_COLOURS)
     PALETTE = [list(colour) for colour in _COLOURS.values()]
-
-    def __init__(
-        self,
-        *args: Any,
-        img_suffix: str = ".png",
-        seg_map_suffix: str = ".png",
-        reduce_zero_label: bool = True,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            *args,
-            img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix,
-            reduce_zero_label=reduce_zero_label,
-            **kwargs,
-        )
+    IMG_SUFFIX = ".png"
+    REDUCE_ZERO_LABEL = True

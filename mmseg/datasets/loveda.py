@@ -1,7 +1,5 @@
 """LoveDA: land cover of cities and villages from the air (Wang et al., NeurIPS 2021, data sets and benchmarks)."""
 
-from typing import Any
-
 from mmseg.datasets.builder import DATASETS
 from mmseg.datasets.custom import CustomDataset
 
@@ -25,19 +23,5 @@ class LoveDADataset(CustomDataset):
 
     CLASSES = tuple(_COLOURS)
     PALETTE = [list(colour) for colour in _COLOURS.values()]
-
-    def __init__(
-        self,
-        *args: Any,
-        img_suffix: str = ".png",
-        seg_map_suffix: str = ".png",
-        reduce_zero_label: bool = True,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            *args,
-            img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix,
-            reduce_zero_label=reduce_zero_label,
-            **kwargs,
-        )
+    IMG_SUFFIX = ".png"
+    REDUCE_ZERO_LABEL = True

@@ -1,7 +1,5 @@
 """Pascal Context (Mottaghi et al., CVPR 2014)."""
 
-from typing import Any
-
 from mmseg.datasets.builder import DATASETS
 from mmseg.datasets.custom import CustomDataset
 
@@ -79,21 +77,7 @@ class PascalContextDataset(CustomDataset):
     CLASSES = tuple(_WITH_BACKGROUND)
     PALETTE = [list(colour) for colour in _WITH_BACKGROUND.values()]
 
-    def __init__(
-        self,
-        *args: Any,
-        split: str,
-        img_suffix: str = ".jpg",
-        seg_map_suffix: str = ".png",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            *args,
-            split=split,
-            img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix,
-            **kwargs,
-        )
+    NEEDS_SPLIT = True
 
 
 @DATASETS.register_module()
@@ -105,21 +89,5 @@ class PascalContextDataset59(CustomDataset):
 
     CLASSES = tuple(_COLOURS)
     PALETTE = [list(colour) for colour in _COLOURS.values()]
-
-    def __init__(
-        self,
-        *args: Any,
-        split: str,
-        img_suffix: str = ".jpg",
-        seg_map_suffix: str = ".png",
-        reduce_zero_label: bool = True,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            *args,
-            split=split,
-            img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix,
-            reduce_zero_label=reduce_zero_label,
-            **kwargs,
-        )
+    REDUCE_ZERO_LABEL = True
+    NEEDS_SPLIT = True

@@ -1,7 +1,5 @@
 """Pascal VOC 2012 (Everingham et al., IJCV 2015), with or without the further masks of Hariharan et al., ICCV 2011."""
 
-from typing import Any
-
 from mmseg.datasets.builder import DATASETS
 from mmseg.datasets.custom import CustomDataset
 
@@ -39,19 +37,4 @@ class PascalVOCDataset(CustomDataset):
 
     CLASSES = tuple(_COLOURS)
     PALETTE = [list(colour) for colour in _COLOURS.values()]
-
-    def __init__(
-        self,
-        *args: Any,
-        split: str,
-        img_suffix: str = ".jpg",
-        seg_map_suffix: str = ".png",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            *args,
-            split=split,
-            img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix,
-            **kwargs,
-        )
+    NEEDS_SPLIT = True

@@ -1,7 +1,5 @@
 """Blood vessels of the retina: four small data sets of fundus photographs with one class and the background."""
 
-from typing import Any
-
 from mmseg.datasets.builder import DATASETS
 from mmseg.datasets.custom import CustomDataset
 
@@ -20,20 +18,8 @@ class ChaseDB1Dataset(CustomDataset):
 
     CLASSES = tuple(_COLOURS)
     PALETTE = [list(colour) for colour in _COLOURS.values()]
-
-    def __init__(
-        self,
-        *args: Any,
-        img_suffix: str = ".png",
-        seg_map_suffix: str = "_1stHO.png",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            *args,
-            img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix,
-            **kwargs,
-        )
+    IMG_SUFFIX = ".png"
+    SEG_MAP_SUFFIX = "_1stHO.png"
 
 
 @DATASETS.register_module()
@@ -45,20 +31,8 @@ class DRIVEDataset(CustomDataset):
 
     CLASSES = tuple(_COLOURS)
     PALETTE = [list(colour) for colour in _COLOURS.values()]
-
-    def __init__(
-        self,
-        *args: Any,
-        img_suffix: str = ".png",
-        seg_map_suffix: str = "_manual1.png",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            *args,
-            img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix,
-            **kwargs,
-        )
+    IMG_SUFFIX = ".png"
+    SEG_MAP_SUFFIX = "_manual1.png"
 
 
 @DATASETS.register_module()
@@ -70,20 +44,7 @@ class HRFDataset(CustomDataset):
 
     CLASSES = tuple(_COLOURS)
     PALETTE = [list(colour) for colour in _COLOURS.values()]
-
-    def __init__(
-        self,
-        *args: Any,
-        img_suffix: str = ".png",
-        seg_map_suffix: str = ".png",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            *args,
-            img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix,
-            **kwargs,
-        )
+    IMG_SUFFIX = ".png"
 
 
 @DATASETS.register_module()
@@ -95,17 +56,5 @@ class STAREDataset(CustomDataset):
 
     CLASSES = tuple(_COLOURS)
     PALETTE = [list(colour) for colour in _COLOURS.values()]
-
-    def __init__(
-        self,
-        *args: Any,
-        img_suffix: str = ".png",
-        seg_map_suffix: str = ".ah.png",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            *args,
-            img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix,
-            **kwargs,
-        )
+    IMG_SUFFIX = ".png"
+    SEG_MAP_SUFFIX = ".ah.png"
