@@ -1,6 +1,5 @@
 """Training: annotations to label masks, a resolved config, mmseg's trainer, and result.yaml at every checkpoint."""
 
-import logging
 from pathlib import Path
 from typing import List, Optional
 
@@ -20,8 +19,6 @@ from ymir.training_config import config_options, read_base_config, resolve_train
 
 # Parts of the task's progress: after converting the annotations, after the last iteration.
 _CONVERTED, _TRAINED = 0.05, 0.99
-
-_log = logging.getLogger(__name__)
 
 
 def train(task: Task, monitor: Monitor) -> None:

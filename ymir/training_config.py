@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
 from mmseg.config import Config, parse_overrides, split_overrides
 from mmseg.datasets.palette import generate_palette
+from mmseg.models import HEADS
 from ymir.dataset import TrainingData
 from ymir.errors import ParameterError
 from ymir.task import Task
@@ -150,9 +151,11 @@ def _in_place_of(dataset: Any, values: Mapping[str, Any], *, keep_wrappers: bool
 
 
 def _set_num_classes(model: Mapping[str, Any], count: int) -> None:
-    """Set num_classes of every head; class weights of another number of classes no longer mean anything."""
+    """Set num_classes of every head that predicts the label's classes, which STDC's head for boundaries does not; class
+    weights of another number of classes no longer mean anything."""
     for part in _dicts(model):
-        if "num_classes" in part:
+        kind = part.get("type")
+        if "num_classes" in part and (kind not in HEADS or getattr(HEADS.get(kind), "predicts_label_classes", True)):
             part["num_classes"] = count
         weights = part.get("class_weight")
         if isinstance(weights, (list, tuple)) and len(weights) != count:

@@ -169,6 +169,12 @@ def test_a_mixed_data_set_resolves_to_one_that_builds(tmp_path):
     assert dataset[0]["img"].shape == (24, 32, 3)
 
 
+def test_a_head_for_boundaries_keeps_its_own_classes(tmp_path):
+    cfg = resolve(tmp_path, classes=("a", "b", "c"), config_file="configs/stdc/stdc1_512x1024_80k_cityscapes.py")
+    heads = [cfg.model.decode_head, *cfg.model.auxiliary_head]
+    assert {head.type: head.num_classes for head in heads} == {"FCNHead": 3, "STDCHead": 2}
+
+
 def test_class_weights_of_another_number_of_classes_are_left_out(tmp_path, caplog):
     path = write_config(tmp_path, WRAPPED)
     assert resolve(tmp_path, config_file=path).model.decode_head.loss_decode.class_weight is None
