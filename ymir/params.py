@@ -91,6 +91,12 @@ class _Loading(_SharedMemory):
         "每张 GPU 对应的数据读取进程数，0 表示在主进程中读取",
         ge=0,
     )
+    max_image_pixels: int = _parameter(
+        1 << 28,
+        "Images of more pixels are refused before they are decoded",
+        "像素数超过该值的图片在解码前即被拒绝",
+        ge=1,
+    )
     image_size: str = _parameter(
         "",
         "Width x height to which an image is resized before cropping, e.g. 480x360; empty: as the config file says",
@@ -201,9 +207,38 @@ class TrainingParameters(_Loading):
         return parse_size(self.crop_size)
 
 
-class InferParameters(_Loading):
+class _Predicting(_Loading):
+    """What infer and mining have in common; asked for together, both run on one pass of the network."""
+
+    fp16: bool = _parameter(
+        True, "Run the network in half precision; without effect on a CPU", "是否采用半精度加速网络推理，在 CPU 上无效"
+    )
+    bf16: bool = _parameter(
+        False,
+        "Run the network in bfloat16, also on a CPU; wins over fp16",
+        "是否采用 bfloat16 运行网络，在 CPU 上同样有效，优先于 fp16",
+    )
+    compile: bool = _parameter(
+        False,
+        "Compile the network by torch.compile (torch 2 and later); pays for large pools of images of one size",
+        "是否使用 torch.compile 编译网络（torch 2 及以上），适合大量同尺寸图片",
+    )
+    on_bad_image: str = _choice(
+        "fail",
+        ["fail", "skip"],
+        "What an unreadable image does: fail the task, or be skipped, listed in /out/bad-images.tsv",
+        "遇到无法读取的图片时：fail 任务失败；skip 跳过，并记录到 /out/bad-images.tsv",
+    )
+
+
+class InferParameters(_Predicting):
     """Hyper-parameters of infer."""
 
+    aug_test: bool = _parameter(
+        False,
+        "Average the predictions over six scales, from half to 1.75 times the size, and their mirror images",
+        "是否使用多尺度（0.5 至 1.75 倍，共六种）及水平翻转的测试时增强",
+    )
     save_masks: bool = _parameter(
         False,
         "Also write each class map as a palette picture, /out/predictions/NAME.png",
@@ -211,15 +246,59 @@ class InferParameters(_Loading):
     )
 
 
-class MiningParameters(_Loading):
+class MiningParameters(_Predicting):
     """Hyper-parameters of mining."""
 
-    mining_algorithm: str = _choice("RSAL", ["RSAL", "RIPU"], "Mining algorithm", "挖掘算法名称")
+    mining_algorithm: str = _choice(
+        "RSAL",
+        [
+            "RSAL",
+            "RIPU",
+            "random",
+            "entropy",
+            "margin",
+            "least_confidence",
+            "BvSB",
+            "class_balanced",
+            "coreset",
+            "uncertainty_coreset",
+        ],
+        "Mining algorithm",
+        "挖掘算法名称",
+    )
+    mining_level: str = _choice(
+        "image",
+        ["image", "region"],
+        "What random, entropy, margin, least_confidence, BvSB and class_balanced score: whole images, or superpixels",
+        "random、entropy、margin、least_confidence、BvSB、class_balanced 的评分对象：整张图像或超像素区域",
+    )
     superpixel_algorithm: str = _choice(
-        "slico", ["slico", "slic", "mslic", "seeds"], "Superpixel algorithm of RSAL", "超像素算法名称，用于 RSAL"
+        "slico",
+        ["slico", "slic", "mslic", "seeds"],
+        "Superpixel algorithm of RSAL and of the region level",
+        "超像素算法名称，用于 RSAL 及区域级挖掘",
+    )
+    superpixel_backend: str = _choice(
+        "opencv",
+        ["opencv", "torch"],
+        "Who computes slico and slic: OpenCV on the CPU, or the own operators on the device of the network",
+        "slico 与 slic 的计算方式：opencv 在 CPU 上计算，torch 在网络所在设备上计算",
     )
     uncertainty_method: str = _choice(
-        "BvSB", ["BvSB"], "Uncertainty of a pixel in RSAL", "像素不确定性计算方法名称，用于 RSAL"
+        "BvSB",
+        ["BvSB", "entropy", "margin", "least_confidence"],
+        "Uncertainty of a pixel in RSAL, class_balanced and uncertainty_coreset",
+        "像素不确定性计算方法名称，用于 RSAL、class_balanced 与 uncertainty_coreset",
+    )
+    disagreement: str = _choice(
+        "none",
+        ["none", "dropout", "flip"],
+        "Measure instead how far several predictions of an image disagree (BALD): with active dropout, or of its "
+        "mirror image (and all views of the model's own test-time augmentation)",
+        "改为度量同一图像多次预测的分歧（BALD）：dropout 启用随机失活，flip 使用镜像图像（及模型自带的测试时增强）",
+    )
+    disagreement_samples: int = _parameter(
+        8, "Predictions of an image with disagreement dropout", "disagreement 为 dropout 时每张图像的预测次数", ge=2
     )
     max_superpixel_per_image: int = _parameter(1024, "Most superpixels in an image", "一张图像中超像素的数量上限", ge=1)
     max_kept_mining_image: int = _parameter(5000, "Most images to label", "挖掘图像数量的上限", ge=1)
@@ -229,10 +308,19 @@ class MiningParameters(_Loading):
     class_balance: bool = _parameter(
         True, "Prefer regions of rare classes (RSAL)", "是否考虑各类标注的平衡性，用于 RSAL"
     )
-    fp16: bool = _parameter(
-        True, "Run the network in half precision; without effect on a CPU", "是否采用半精度加速网络推理，在 CPU 上无效"
-    )
     ripu_region_radius: int = _parameter(1, "Radius of a region of RIPU, in pixels", "RIPU 区域半径，单位为像素", ge=0)
+    coreset_candidates: int = _parameter(
+        4,
+        "uncertainty_coreset spreads over so many times max_kept_mining_image of the most uncertain images",
+        "uncertainty_coreset 从不确定性最高的多少倍 max_kept_mining_image 张图像中选取",
+        ge=1,
+    )
+    mining_seed: int = _parameter(0, "Seed of random and of disagreement dropout", "random 与 dropout 的随机种子", ge=0)
+    save_overlays: bool = _parameter(
+        True,
+        "Also draw the regions to label over each kept image, /out/overlays/NAME.jpg",
+        "是否将待标注区域叠加绘制到入选图像上，保存为 /out/overlays/NAME.jpg",
+    )
 
 
 TABLES: Dict[str, Type[Parameters]] = {

@@ -95,8 +95,13 @@ def test_an_empty_value_is_the_default(nothing):
         (TrainingParameters, "ignore_blank_area", "perhaps", "True or False"),
         (InferParameters, "image_size", "0x10", "WIDTHxHEIGHT in pixels such as 480x360, or empty"),
         (InferParameters, "image_size", [480, 360], "WIDTHxHEIGHT in pixels such as 480x360, or empty"),
-        (MiningParameters, "mining_algorithm", "magic", "one of RSAL, RIPU"),
-        (MiningParameters, "uncertainty_method", "magic", "one of BvSB"),
+        (
+            MiningParameters,
+            "mining_algorithm",
+            "magic",
+            "one of RSAL, RIPU, random, entropy, margin, least_confidence, BvSB, class_balanced, coreset, uncertainty_coreset",
+        ),
+        (MiningParameters, "uncertainty_method", "magic", "one of BvSB, entropy, margin, least_confidence"),
         (MiningParameters, "ripu_region_radius", -1, "a whole number from 0"),
     ],
 )
