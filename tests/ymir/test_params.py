@@ -99,7 +99,8 @@ def test_an_empty_value_is_the_default(nothing):
             MiningParameters,
             "mining_algorithm",
             "magic",
-            "one of RSAL, RIPU, random, entropy, margin, least_confidence, BvSB, class_balanced, coreset, uncertainty_coreset",
+            "one of RSAL, RIPU, random, entropy, margin, least_confidence, BvSB, class_balanced, coreset, "
+            "uncertainty_coreset",
         ),
         (MiningParameters, "uncertainty_method", "magic", "one of BvSB, entropy, margin, least_confidence"),
         (MiningParameters, "ripu_region_radius", -1, "a whole number from 0"),
