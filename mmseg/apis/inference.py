@@ -1,17 +1,17 @@
 """From a config file, a checkpoint and images to class maps."""
 
 import os
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 import numpy as np
 import torch
 
 from mmseg.config import Config
-from mmseg.datasets import Compose
+from mmseg.datasets import Compose, TestBatch
 from mmseg.engine.checkpoint import load_checkpoint, load_weights
+from mmseg.engine.prediction import batch_predictions
 from mmseg.errors import CheckpointError, ConfigError, ImageError
 from mmseg.models import EncoderDecoder, build_segmentor
-from mmseg.torch_compat import inference_mode
 
 PathLike = Union[str, "os.PathLike[str]"]
 Image = Union[PathLike, np.ndarray]
@@ -144,14 +144,6 @@ def _class_map(model: EncoderDecoder, sample: Mapping[str, Any]) -> np.ndarray:
     views, metas = sample["img"], sample["img_metas"]
     if not isinstance(views, (list, tuple)):
         views, metas = [views], [metas]
-    device = next(model.parameters()).device
-    size: Tuple[int, int] = tuple(metas[0]["ori_shape"][:2])
-    contents = [tuple(meta["img_shape"][:2]) for meta in metas]
-    flips = [meta.get("flip_direction") if meta.get("flip") else None for meta in metas]
-    with inference_mode():
-        tensors = [view.unsqueeze(0).to(device, memory_format=torch.channels_last) for view in views]
-        if len(tensors) == 1 and flips[0] is None:
-            logits = model.inference(tensors[0], size, contents[0])
-        else:
-            logits = model.inference_views(tensors, flips, size, contents)
-        return model.class_map(logits)[0].cpu().numpy()
+    batch = TestBatch([0], [view.unsqueeze(0) for view in views], [[meta] for meta in metas], [None])
+    (prediction,) = batch_predictions(model, batch, next(model.parameters()).device)
+    return prediction.logits.class_map().cpu().numpy().astype(np.int64)

@@ -10,8 +10,9 @@ from torch.utils.data import Dataset
 
 from mmseg.datasets import SegmentationDataset, TestBatch, TestLoader, build_test_loader, read_image
 from mmseg.engine.distributed import world_size
+from mmseg.engine.memory_advice import memory_advice
 from mmseg.engine.metrics import ConfusionMatrix, Metrics, Picture
-from mmseg.engine.prediction import batch_logits
+from mmseg.engine.prediction import batch_predictions
 from mmseg.errors import ConfigError, DataError
 
 
@@ -46,8 +47,8 @@ def build_evaluation_loader(
 
 
 class LabelledPrediction(NamedTuple):
-    """What a model says of an image: its place in the data set, its label (H, W) and the class map (H, W), int64 and on
-    the model's device, at the label's own size."""
+    """What a model says of an image: its place in the data set, its label (H, W) and the class map (H, W), of a narrow
+    integer type and on the model's device, at the label's own size."""
 
     index: int
     label: np.ndarray
@@ -68,12 +69,11 @@ def predict_labelled(
     """
     for batch in itertools.chain.from_iterable(loader):
         labels = _labels(batch, dataset)
-        found: List[Optional[torch.Tensor]] = [None] * len(labels)
-        for positions, logits in batch_logits(model, batch, device):
-            for position, class_map in zip(positions, model.class_map(logits)):
-                found[position] = class_map
-        for index, label, class_map in zip(batch.indices, labels, found):
-            yield LabelledPrediction(index, label, class_map)
+        size = batch.images[0].shape[-2:]
+        with memory_advice(device=str(device), samples=len(batch.indices), size=size, option="image_size"):
+            for prediction in batch_predictions(model, batch, device):
+                position = prediction.position
+                yield LabelledPrediction(batch.indices[position], labels[position], prediction.logits.class_map())
 
 
 def evaluate(
@@ -84,6 +84,7 @@ def evaluate(
     *,
     on_progress: Optional[Callable[[int], None]] = None,
     keep_pictures: int = 0,
+    should_stop: Optional[Callable[[], bool]] = None,
 ) -> Metrics:
     """Predict at the labels' own sizes and compare.
 
@@ -94,6 +95,7 @@ def evaluate(
         loader, dataset: as in `predict_labelled`; the data set has CLASSES.
         on_progress: called after each image with the number of images done by this process.
         keep_pictures: how many images to hand out as `metrics.pictures`, spread evenly over the data set.
+        should_stop: asked after each image; true ends the loop of this process, so that the metrics lack the rest.
 
     Raises DataError when a label's size is not its image's, or it holds a value that is no class.
     """
@@ -111,6 +113,8 @@ def evaluate(
                 pictures.append(_picture(dataset, index, label, class_map))
             if on_progress is not None:
                 on_progress(done)
+            if should_stop is not None and should_stop():
+                break
     finally:
         model.train(was_training)
     confusion.all_reduce()

@@ -1,13 +1,14 @@
 """What one pass over the logits gives for each pixel: an uncertainty, and the class that the network gives it."""
 
-from typing import Callable, NamedTuple, Tuple
+from typing import Callable, NamedTuple, Union
 
 import torch
 
-# Pixels worked on at once on a CPU: enough to keep its threads busy between two steps, few enough to bound the memory.
-_CHUNK_ON_CPU = 1 << 18
-# And on an accelerator, where it only bounds the memory.
-_CHUNK_ELSEWHERE = 1 << 22
+from mmseg.engine.logit_bands import LogitBands
+from mmseg.engine.running_max import class_dtype, first_best, running_max
+
+# Logits (C, H, W), or log-probabilities, in any floating-point type, or what makes them band by band.
+Logits = Union[torch.Tensor, LogitBands]
 
 
 class PixelScores(NamedTuple):
@@ -17,11 +18,12 @@ class PixelScores(NamedTuple):
     class_map: torch.Tensor
 
 
-# From a contiguous (C, N) piece of the logits to the uncertainty and the class of its N pixels.
-_PieceScorer = Callable[[torch.Tensor], Tuple[torch.Tensor, torch.Tensor]]
+# From the best value (N,) of each pixel and all its other ones (C - 1, N) to the pixels' uncertainty (N,). It may
+# overwrite the others.
+_Score = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def best_versus_second_best(logits: torch.Tensor) -> PixelScores:
+def best_versus_second_best(logits: Logits) -> PixelScores:
     """Best-versus-second-best uncertainty of each pixel: the second best class's probability over the best one's.
 
     Joshi, Porikli, Papanikolopoulos: Multi-class active learning for image classification, CVPR 2009, in the form of
@@ -33,10 +35,40 @@ def best_versus_second_best(logits: torch.Tensor) -> PixelScores:
     Returns:
         Values from 0 (certain) to 1 (a tie); NaN where the logits are NaN or +infinite.
     """
-    return _by_piece(logits, _best_versus_second_best)
+    return _by_band(logits, _best_versus_second_best)
 
 
-def entropy(logits: torch.Tensor) -> PixelScores:
+def margin(logits: Logits) -> PixelScores:
+    """Margin uncertainty of each pixel: 1 - (p1 - p2) of the two most probable classes.
+
+    Scheffer, Decomain, Wrobel: Active hidden Markov models for information extraction, IDA 2001; also Joshi et al.,
+    CVPR 2009. Turned round, so that a higher value is less certain.
+
+    Args:
+        logits: (C, H, W), or log-probabilities. With one class nothing is uncertain: 0.
+
+    Returns:
+        Values from 0 (certain) to 1 (a tie); NaN where the logits are NaN or +infinite.
+    """
+    return _by_band(logits, _margin)
+
+
+def least_confidence(logits: Logits) -> PixelScores:
+    """Least confidence of each pixel: 1 - p1 of the most probable class.
+
+    Lewis, Gale: A sequential algorithm for training text classifiers, SIGIR 1994; in this form Settles: Active learning
+    literature survey, 2009, section 3.1.
+
+    Args:
+        logits: (C, H, W), or log-probabilities.
+
+    Returns:
+        Values from 0 to 1 - 1 / C; NaN where the logits are NaN or +infinite.
+    """
+    return _by_band(logits, _least_confidence)
+
+
+def entropy(logits: Logits) -> PixelScores:
     """Shannon entropy of each pixel's class probabilities, in nats.
 
     Args:
@@ -45,65 +77,62 @@ def entropy(logits: torch.Tensor) -> PixelScores:
     Returns:
         Values from 0 to log C; NaN where the logits are NaN or +infinite.
     """
-    return _by_piece(logits, _entropy)
+    return _by_band(logits, _entropy)
 
 
-def _by_piece(logits: torch.Tensor, score: _PieceScorer) -> PixelScores:
-    channels, height, width = logits.shape
-    # Half precision has too few digits for sums of many pixels.
-    dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
-    uncertainty = torch.empty(height, width, dtype=dtype, device=logits.device)
-    class_map = torch.empty(height, width, dtype=_class_dtype(channels), device=logits.device)
-    chunk = _CHUNK_ON_CPU if logits.device.type == "cpu" else _CHUNK_ELSEWHERE
-    rows = max(1, chunk // width)
-    for top in range(0, height, rows):
-        piece = logits[:, top : top + rows].reshape(channels, -1).to(dtype).contiguous()
-        values, classes = score(piece)
-        uncertainty[top : top + rows] = values.view(-1, width)
-        class_map[top : top + rows] = classes.view(-1, width)
+def _by_band(logits: Logits, score: _Score) -> PixelScores:
+    if not isinstance(logits, LogitBands):
+        logits = LogitBands.of(logits)
+    uncertainty = torch.empty(logits.size, dtype=logits.dtype, device=logits.device)
+    class_map = torch.empty(logits.size, dtype=class_dtype(logits.channels), device=logits.device)
+    maxima = others = torch.empty(0, 0)
+    for top, band in logits.bands():
+        values = band.view(logits.channels, -1)
+        # Memory that is used again is in the cache already, and need not be got from the system.
+        if maxima.shape != values.shape:
+            maxima, others = torch.empty_like(values), torch.empty_like(values[1:])
+        running_max(values, out=maxima)
+        # What loses against the best before it, or is the best before and loses: all values of a pixel but its best.
+        torch.min(maxima[:-1], values[1:], out=others)
+        best = maxima[-1]
+        rows = slice(top, top + band.shape[1])
+        # best - best is 0, and NaN where best is infinite, which must show.
+        uncertainty[rows] = score(best, others).add_(best - best).view(band.shape[1:])
+        class_map[rows] = first_best(maxima).view(band.shape[1:])
+    logits.remember_class_map(class_map)
     return PixelScores(uncertainty, class_map)
 
 
-def _class_dtype(channels: int) -> torch.dtype:
-    for dtype in (torch.uint8, torch.int16):
-        if channels - 1 <= torch.iinfo(dtype).max:
-            return dtype
-    return torch.int32
+# In these, e^(l - l1) of the other classes is their odds against the best class, and everything is made of sums of
+# positive odds, so that nothing cancels where the network is nearly certain: p1 = 1 / (1 + sum of the odds).
 
 
-def _best_versus_second_best(piece: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
-    best, second, classes = _two_best(piece)
-    # best - best is 0, and NaN where best is infinite, which must show.
-    return second.sub_(best).exp_().add_(best.sub(best)), classes
+def _best_versus_second_best(best: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    if not len(others):
+        return torch.zeros_like(best)
+    return others.amax(0).sub_(best).exp_()
 
 
-def _two_best(piece: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The best and the second best value in each column of a (C, N) tensor, and the row of the best.
-
-    Running maxima read each value once and in order, which on a CPU is several times as fast as topk or argmax over
-    the first dimension.
-    """
-    best = piece[0].clone()
-    second = torch.full_like(best, float("-inf"))
-    loser = torch.empty_like(best)
-    classes = torch.zeros(best.shape, dtype=_class_dtype(len(piece)), device=piece.device)
-    for channel in range(1, len(piece)):
-        values = piece[channel]
-        classes.masked_fill_(values > best, channel)
-        torch.min(values, best, out=loser)
-        torch.max(second, loser, out=second)
-        torch.max(best, values, out=best)
-    return best, second, classes
+def _margin(best: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    second = _best_versus_second_best(best, others)
+    odds = _odds(best, others)
+    return second.add_(odds).div_(odds.add_(1))
 
 
-def _entropy(piece: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
-    best, _, classes = _two_best(piece)
-    # -sum p log p = log z - sum e^d d / z with d = l - max l and z = sum e^d. Both parts are positive, and z - 1 is
-    # summed without the best class's 1, so that nothing cancels where the network is nearly certain.
+def _least_confidence(best: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    odds = _odds(best, others)
+    return odds / (1 + odds)
+
+
+def _odds(best: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    return others.sub_(best).exp_().sum(0)
+
+
+def _entropy(best: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    # -sum p log p = log z - sum d e^d / z with d = l - l1 and z = 1 + sum of the odds.
     # exp gives 0 below -800 even in float64; the bound only keeps 0 * -inf out.
-    below = (piece - best).clamp_(min=-1e4)
+    below = others.sub_(best).clamp_(min=-1e4)
     odds = below.exp()
     weighted = below.mul_(odds).sum(0)
-    odds.scatter_(0, classes.long()[None], 0)
-    others = odds.sum(0)
-    return torch.log1p(others) - weighted / (1 + others), classes
+    odds = odds.sum(0)
+    return torch.log1p(odds).sub_(weighted.div_(1 + odds))

@@ -16,7 +16,7 @@ from mmseg.models.segmentors.sliding_window import slide
 HeadCfg = Union[Mapping[str, Any], Sequence[Mapping[str, Any]]]
 
 # How far from 0 and 1 the mean probabilities of several views are kept, so that their logarithm is finite.
-_PROBABILITY_FLOOR = 1e-12
+PROBABILITY_FLOOR = 1e-12
 
 
 def total_loss(losses: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -107,6 +107,15 @@ class EncoderDecoder(BaseModule):
         features = self.backbone(image)
         return features if self.neck is None else self.neck(features)
 
+    @property
+    def slides(self) -> bool:
+        """Whether inference goes over sliding windows."""
+        return self.test_cfg["mode"] == "slide"
+
+    def decode(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Feature maps of `extract_feat` to the final logits (B, C, h, w), at the size that the heads give them."""
+        return self._decode(features)
+
     def _decode(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
         """Feature maps to the final logits (B, C, h, w)."""
         return self.decode_head(features)
@@ -147,6 +156,21 @@ class EncoderDecoder(BaseModule):
         return losses
 
     @torch.no_grad()
+    def raw_logits(self, image: torch.Tensor) -> torch.Tensor:
+        """Logits in the way that `test_cfg` asks for, before they are resized.
+
+        Args:
+            image: (B, 3, H, W), already normalised.
+
+        Returns:
+            (B, C, h, w), of the size that the heads give them, which mostly is a fraction of the image's. Of sliding
+            windows they are at the image's size, because windows overlap there.
+        """
+        if self.slides:
+            return slide(self.forward, image, self.test_cfg["crop_size"], self.test_cfg["stride"])
+        return self.decode(self.extract_feat(image))
+
+    @torch.no_grad()
     def inference(
         self,
         image: torch.Tensor,
@@ -164,10 +188,7 @@ class EncoderDecoder(BaseModule):
         Returns:
             Logits (B, C, *size).
         """
-        if self.test_cfg["mode"] == "slide":
-            logits = slide(self.forward, image, self.test_cfg["crop_size"], self.test_cfg["stride"])
-        else:
-            logits = self.forward(image)
+        logits = resize(self.raw_logits(image), size=image.shape[2:], align_corners=self.align_corners)
         if content_size is not None:
             logits = logits[:, :, : content_size[0], : content_size[1]]
         return logits if size is None else resize(logits, size=size, align_corners=self.align_corners)
@@ -208,8 +229,8 @@ class EncoderDecoder(BaseModule):
             mean = probabilities if mean is None else mean.add_(probabilities)
         mean.div_(len(images))
         if one_channel:  # in double precision, which tells 1 - 1e-12 from 1
-            return torch.logit(mean.double(), eps=_PROBABILITY_FLOOR).float()
-        return mean.clamp_(min=_PROBABILITY_FLOOR).log_()
+            return torch.logit(mean.double(), eps=PROBABILITY_FLOOR).float()
+        return mean.clamp_(min=PROBABILITY_FLOOR).log_()
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Probabilities of the classes of logits (B, C, h, w): softmax, or (1 - s, s) of one channel's sigmoid s."""
