@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mmseg.errors import ConfigError
-from ymir.mining import SUPERPIXELS, compute_superpixels
+from ymir.mining.superpixels import SUPERPIXELS, check_backend, compute_superpixels
 
 ALGORITHMS = sorted(SUPERPIXELS.module_dict)
 
@@ -117,3 +117,27 @@ def test_other_images_are_refused(image):
 def test_no_superpixels_are_refused():
     with pytest.raises(ValueError, match="at least 1"):
         compute_superpixels(scene(9, 9), "slico", 0)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_opencv_computes_all_algorithms(algorithm):
+    check_backend(algorithm, "opencv")
+
+
+def test_torch_computes_slic_and_slico():
+    for algorithm in ALGORITHMS:
+        if algorithm in ("slic", "slico"):
+            check_backend(algorithm, "torch")
+        else:
+            sentence = (
+                f"^superpixel_algorithm {algorithm} needs superpixel_backend opencv: torch .* slic and slico only$"
+            )
+            with pytest.raises(ConfigError, match=sentence):
+                check_backend(algorithm, "torch")
+
+
+def test_unknown_backends_and_algorithms_are_refused():
+    with pytest.raises(ConfigError, match="superpixel_backend must be opencv or torch, not 'cuda'"):
+        check_backend("slic", "cuda")
+    with pytest.raises(ConfigError, match="superpixel_algorithm"):
+        check_backend("slicoo", "torch")

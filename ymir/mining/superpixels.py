@@ -5,9 +5,13 @@ from typing import Optional
 
 import numpy as np
 
+from mmseg.errors import ConfigError
 from mmseg.registry import Registry
 from ymir.mining import opencv_slic
 from ymir.mining.opencv_seeds import seeds
+from ymir.mining.torch_slic import TORCH_ALGORITHMS
+
+BACKENDS = ("opencv", "torch")
 
 # Functions (image, max_count) -> labels, or None where the algorithm cannot do the image.
 SUPERPIXELS = Registry("superpixel_algorithm")
@@ -32,6 +36,22 @@ def mslic(image: np.ndarray, max_count: int) -> Optional[np.ndarray]:
     where OpenCV cannot do the image by it."""
     labels = opencv_slic.mslic(image, max_count)
     return slico(image, max_count) if labels is None else labels
+
+
+def check_backend(algorithm: str, backend: str) -> None:
+    """Refuse what cannot be computed: opencv has all algorithms, torch has slic and slico.
+
+    Raises:
+        ConfigError: there is no algorithm or backend of that name, or the backend does not have the algorithm.
+    """
+    SUPERPIXELS.get(algorithm)
+    if backend not in BACKENDS:
+        raise ConfigError(f"superpixel_backend must be {' or '.join(BACKENDS)}, not {backend!r}")
+    if backend == "torch" and algorithm not in TORCH_ALGORITHMS:
+        raise ConfigError(
+            f"superpixel_algorithm {algorithm} needs superpixel_backend opencv: torch computes "
+            f"{' and '.join(TORCH_ALGORITHMS)} only"
+        )
 
 
 def compute_superpixels(image: np.ndarray, algorithm: str, max_count: int) -> np.ndarray:
