@@ -5,7 +5,7 @@ definitions. The fast implementations are tested against these.
 """
 
 import math
-from typing import List, NamedTuple, Sequence, Tuple
+from typing import Callable, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
@@ -51,6 +51,32 @@ def entropy(logits: np.ndarray) -> np.ndarray:
     log_p = log_softmax(logits)
     p = np.exp(log_p)
     return -np.where(p > 0, p * np.where(p > 0, log_p, 0), 0).sum(axis=0)
+
+
+def least_confidence(logits: np.ndarray) -> np.ndarray:
+    """(H, W): 1 less the best probability, which is the sum of all others."""
+    ranked = np.sort(np.exp(log_softmax(logits)), axis=0)
+    return ranked[:-1].sum(axis=0)
+
+
+def margin(logits: np.ndarray) -> np.ndarray:
+    """(H, W): 1 less the best probability, and the second best; 0 with one class."""
+    if len(logits) == 1:
+        return np.zeros(logits.shape[1:])
+    ranked = np.sort(np.exp(log_softmax(logits)), axis=0)
+    return ranked[:-1].sum(axis=0) + ranked[-2]
+
+
+def mean_prediction(members: Sequence[np.ndarray]) -> np.ndarray:
+    """Log-probabilities (C, H, W) of the mean of the members' probabilities, floored at 1e-12."""
+    mean = sum(np.exp(log_softmax(member)) for member in members) / len(members)
+    return np.log(np.maximum(mean, 1e-12))
+
+
+def disagreement(uncertainty: Callable[[np.ndarray], np.ndarray], members: Sequence[np.ndarray]) -> np.ndarray:
+    """(H, W): the uncertainty of the mean prediction, less the mean of the members' uncertainty, at least 0."""
+    expected = sum(uncertainty(member) for member in members) / len(members)
+    return np.maximum(uncertainty(mean_prediction(members)) - expected, 0)
 
 
 def rsal_regions(logits: np.ndarray, superpixels: np.ndarray) -> List[PlainRegion]:

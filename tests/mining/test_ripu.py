@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from mmseg.engine.logit_bands import LogitBands
 from tests.mining import plain
 from tests.mining.cases import make_logits
 from ymir.errors import PackageError
@@ -92,7 +93,9 @@ def test_selection_and_masks():
     np.testing.assert_allclose(selection.image_scores, expected, rtol=1e-9)
     assert selection.order.tolist() == plain.ranked(expected)
     assert selection.kept.tolist() == selection.order.tolist()[:2]
-    for scores, chosen in zip(pool, selection.chosen):
+    for position, scores in enumerate(pool):
+        chosen = selection.chosen(position, scores)
+        assert chosen.tolist() == scores.region.tolist()
         mask = miner.region_mask(scores, chosen)
         assert mask.dtype == np.uint8
         np.testing.assert_array_equal(mask, plain.ripu_mask((6, 7), chosen.tolist(), 1))
@@ -103,6 +106,26 @@ def test_needs_no_superpixels():
     miner = build()
     assert not miner.needs_superpixels
     assert miner.superpixels(np.zeros((4, 4, 3), np.uint8)) is None
+
+
+def test_logits_in_bands_score_as_the_tensor_does():
+    small = torch.from_numpy(np.random.default_rng(7).standard_normal((5, 6, 7)).astype(np.float32))
+    bands = LogitBands.resized(small, input_size=(24, 28), content_size=(24, 26), size=(40, 50), align_corners=True)
+    found, expected = build().score(bands), build().score(bands.tensor())
+    assert found.region.tolist() == expected.region.tolist()
+    np.testing.assert_array_equal(found.score, expected.score)
+
+
+@pytest.mark.parametrize("num_classes", [255, 256, 300])
+def test_class_ids_next_to_the_ends_of_their_type(num_classes):
+    rng = np.random.default_rng(8)
+    logits = rng.standard_normal((num_classes, 5, 6))
+    logits[-1] += 3
+    logits[0] += 3
+    found = build(topk=4).score(torch.from_numpy(logits))
+    expected = plain.ripu_choose(plain.ripu_scores(logits, 1), 1, 4)
+    assert found.region.tolist() == [centre for centre, _ in expected]
+    np.testing.assert_allclose(found.score, [score for _, score in expected], rtol=1e-9)
 
 
 def test_broken_logits_are_refused():

@@ -6,10 +6,14 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 import torch
 
-from ymir.errors import PackageError
-from ymir.mining.miner import MINERS, Miner
-from ymir.mining.pixels import entropy
-from ymir.mining.regions import RegionScores, Selection, rank_images
+from mmseg.engine.logit_bands import LogitBands
+from ymir.mining.image_miner import as_scored
+from ymir.mining.miner import MINERS, ArrayFactory, Miner
+from ymir.mining.pixel_uncertainty import as_bands
+from ymir.mining.pixels import Logits, entropy
+from ymir.mining.region_statistics import Features, Labels, refuse_broken
+from ymir.mining.regions import Pool, RegionScores, Selection, rank_images
+from ymir.mining.share_entropy import share_entropy
 from ymir.mining.windows import is_mixed, window_size, window_sum
 
 # How much closer than this, relatively, two scores count as equal: the rounding errors of equal scores stay below it.
@@ -37,10 +41,13 @@ class RIPU(Miner):
         self._topk = topk_superpixel_score
         self._radius = ripu_region_radius
 
-    def score(self, logits: torch.Tensor, superpixels: Optional[np.ndarray] = None) -> RegionScores:
-        """The chosen windows of one image, in the order of choice. Superpixels are not looked at."""
-        height, width = logits.shape[1:]
-        windows, class_map = self._score_windows(logits)
+    def score(
+        self, logits: Logits, superpixels: Optional[Labels] = None, features: Optional[Features] = None
+    ) -> RegionScores:
+        """The chosen windows of one image, in the order of choice. Superpixels and features are not looked at."""
+        bands = as_bands(logits)
+        height, width = bands.size
+        windows, class_map = self._score_windows(bands)
         centre, score = choose_windows(windows, (height, width), self._radius, self._topk)
         y, x = np.divmod(centre, width)
         class_id = class_map.reshape(-1)[torch.as_tensor(centre, device=class_map.device)]
@@ -52,34 +59,32 @@ class RIPU(Miner):
             size=(height, width),
         )
 
-    def _score_windows(self, logits: torch.Tensor) -> Tuple["Windows", torch.Tensor]:
+    def _score_windows(self, bands: LogitBands) -> Tuple["Windows", torch.Tensor]:
         """The windows from which to choose, and the class map (H, W)."""
-        num_classes, height, width = logits.shape
-        uncertainty, class_map = entropy(logits)
-        if not bool(torch.isfinite(uncertainty).all()):
-            raise PackageError("the network's output is NaN or infinite, so its uncertainty cannot be measured")
+        height, width = bands.size
+        uncertainty, class_map = entropy(bands)
+        # An infinite or NaN pixel makes the sum so.
+        if not math.isfinite(float(uncertainty.sum())):
+            refuse_broken(np.array([np.nan]))
         # A window with one class scores exactly 0. Most windows are such, and only the others are looked at.
         mixed = is_mixed(class_map, self._radius).reshape(-1).nonzero().squeeze(1)
-        size = window_size(height, width, self._radius, logits.device).reshape(-1)[mixed].double()
-        mean_entropy = window_sum(uncertainty, self._radius).reshape(-1)[mixed].double() / size
-        scores = mean_entropy * _share_entropy(class_map, num_classes, self._radius, mixed, size)
+        size = window_size(height, width, self._radius, bands.device).reshape(-1).index_select(0, mixed)
+        mean_entropy = window_sum(uncertainty, self._radius).reshape(-1).index_select(0, mixed).double() / size
+        scores = mean_entropy * share_entropy(class_map, bands.channels, self._radius, at=mixed, size=size)
         # There is a mixed window only where there are two classes, so the logarithm is not 0.
-        scores /= math.log(max(num_classes, 2)) ** 2
+        scores /= math.log(max(bands.channels, 2)) ** 2
         tie = _TIE[uncertainty.dtype]
         candidates = _best(scores, self._topk * (4 * self._radius + 1) ** 2, tie)
         return Windows(mixed[candidates].cpu().numpy(), scores[candidates].cpu().numpy(), tie), class_map
 
-    def select(self, pool: Sequence[RegionScores]) -> Selection:
-        image_scores, chosen = [], []
-        for regions in pool:
-            image_scores.append(regions.score.sum())
-            chosen.append(regions.region)
-        return rank_images(image_scores, chosen, self._max_kept)
+    def select(self, pool: Pool, *, array: ArrayFactory = np.empty) -> Selection:
+        image_scores = np.fromiter((regions.score.sum() for regions in pool), np.float64, len(pool))
+        return rank_images(image_scores, as_scored, max_kept=self._max_kept)
 
     def region_mask(
-        self, scores: RegionScores, chosen: np.ndarray, superpixels: Optional[np.ndarray] = None
+        self, regions: RegionScores, chosen: np.ndarray, superpixels: Optional[Labels] = None
     ) -> np.ndarray:
-        height, width = scores.size
+        height, width = regions.size
         mask = np.zeros((height, width), np.uint8)
         for centre in chosen:
             _around(mask, int(centre), self._radius)[...] = 255
@@ -153,28 +158,6 @@ def _best(scores: torch.Tensor, count: int, tie: float) -> torch.Tensor:
         tied = candidates & (scores <= last * (1 + 2 * tie))
         candidates &= ~tied | (tied.cumsum(0) <= count)
     return candidates.nonzero().squeeze(1)
-
-
-def _share_entropy(
-    class_map: torch.Tensor, num_classes: int, radius: int, at: torch.Tensor, size: torch.Tensor
-) -> torch.Tensor:
-    """Entropy in nats, float64, of the classes' shares in the windows around the pixels `at`, which hold `size` pixels
-    each."""
-    result = torch.zeros_like(size)
-    dtype = _count_dtype(radius)
-    for class_id in torch.bincount(class_map.reshape(-1).int(), minlength=num_classes).nonzero().squeeze(1).tolist():
-        count = window_sum((class_map == class_id).to(dtype), radius)
-        share = count.reshape(-1)[at] / size
-        result -= torch.xlogy(share, share)
-    return result
-
-
-def _count_dtype(radius: int) -> torch.dtype:
-    """The narrowest type that holds the number of pixels in a window: narrow ones are several times as fast."""
-    for dtype in (torch.uint8, torch.int16):
-        if (2 * radius + 1) ** 2 <= torch.iinfo(dtype).max:
-            return dtype
-    return torch.int32
 
 
 def _extent(position: np.ndarray, length: int, radius: int) -> np.ndarray:

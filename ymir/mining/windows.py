@@ -22,10 +22,10 @@ def is_mixed(image: torch.Tensor, radius: int) -> torch.Tensor:
 
 
 def window_size(height: int, width: int, radius: int, device: torch.device) -> torch.Tensor:
-    """(height, width) int64, the number of the image's pixels in the window around each."""
+    """(height, width) int32, the number of the image's pixels in the window around each."""
 
     def extent(length: int) -> torch.Tensor:
-        position = torch.arange(length, device=device)
+        position = torch.arange(length, dtype=torch.int32, device=device)
         return (position + radius).clamp_(max=length - 1) - (position - radius).clamp_(min=0) + 1
 
     return extent(height)[:, None] * extent(width)[None, :]
