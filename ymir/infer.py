@@ -1,6 +1,7 @@
 """Infer: class maps to COCO annotations."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, Mapping, Sequence, Tuple
 
@@ -11,15 +12,19 @@ from pycocotools import mask as rle
 
 from mmseg.datasets.palette import generate_palette
 from ymir.atomic import replacing
-from ymir.coco import encode_class_map
-from ymir.job import Job, Prediction, picture_names
-from ymir.journal import Journal
+from ymir.candidates import AUGMENTED, PLAIN
+from ymir.job import Assembly, Job, NetworkPass, Payload, Prediction
 from ymir.monitor import Share
+from ymir.ordered_work import ordered_map
 from ymir.package import class_indices
+from ymir.picture_names import PictureNames
 from ymir.results import write_infer_result
+from ymir.rle import encode_class_map
 from ymir.task import Task
 
 NO_CLASS = 255
+
+_PICTURE_THREADS = 2
 
 
 class InferJob(Job):
@@ -32,31 +37,40 @@ class InferJob(Job):
         self._output = task.env.output
         self._save_masks = task.infer.save_masks
         self._categories: Dict[int, int] = {}
+        self.network_pass = NetworkPass(pipeline=AUGMENTED if task.infer.aug_test else PLAIN)
 
     def start(self, model_classes: Sequence[str], with_blank_area: bool) -> None:
         pairs = class_indices(model_classes, self._class_names, with_blank_area)
         # Category ids count from 1 in the order of class_names, as write_infer_result lists them.
         self._categories = {index: position + 1 for index, position in pairs}
 
-    def records(self, prediction: Prediction) -> Iterable[Tuple[int, bytes]]:
+    def records(self, prediction: Prediction) -> Iterable[Tuple[int, Payload]]:
         # At most 254 classes and background, so a byte holds a class; narrower before it leaves a GPU.
-        class_map = prediction.class_map.to(torch.uint8).cpu().numpy()
-        height, width = class_map.shape
-        found = {"height": height, "width": width, "annotations": encode_class_map(class_map, self._categories)}
-        yield self.kind, json.dumps(found).encode("utf-8")
+        class_map = prediction.logits.class_map().to(torch.uint8).cpu().numpy()
+        yield self.kind, partial(_encoded, class_map, self._categories)
 
-    def assemble(self, journal: Journal, images: Sequence[str], progress: Share) -> None:
-        names = picture_names(images)
+    def assemble(self, assembly: Assembly, progress: Share) -> None:
+        write_infer_result(self._output.infer_result_file, self._class_names, self._found(assembly, progress))
 
-        def found() -> Iterator[Tuple[str, Mapping[str, Any]]]:
-            for position, image in enumerate(images):
-                item = json.loads(journal.read(position, self.kind))
-                if self._save_masks:
-                    self._write_picture(self._output.root_dir / "predictions" / names[position], item)
-                yield image, item
-                progress.progress((position + 1) / len(images))
+    def _found(self, assembly: Assembly, progress: Share) -> Iterator[Tuple[str, Mapping[str, Any]]]:
+        names = PictureNames(assembly.images) if self._save_masks else None
 
-        write_infer_result(self._output.infer_result_file, self._class_names, found())
+        def found(position: int) -> Mapping[str, Any]:
+            bad = assembly.bad_image(position)
+            if bad is not None:
+                return {"height": bad.height, "width": bad.width, "annotations": []}
+            item = json.loads(assembly.journal.read(position, self.kind).decode("utf-8"))
+            if names is not None:
+                self._write_picture(self._output.root_dir / "predictions" / f"{names[position]}.png", item)
+            return item
+
+        positions = range(len(assembly.images))
+        items = map(found, positions)
+        if names is not None:
+            items = ordered_map(found, positions, threads=_PICTURE_THREADS, ahead=2 * _PICTURE_THREADS)
+        for position, item in zip(positions, items):
+            yield assembly.images[position], item
+            progress.progress((position + 1) / len(assembly.images))
 
     def _write_picture(self, path: Path, found: Mapping[str, Any]) -> None:
         """A palette PNG: the index in class_names of each pixel's class, 255 where it has none of them."""
@@ -67,3 +81,9 @@ class InferJob(Job):
         picture.putpalette([value for color in generate_palette(len(self._class_names)) for value in color])
         with replacing(path, "wb", durable=False) as stream:
             picture.save(stream, format="PNG")
+
+
+def _encoded(class_map: np.ndarray, categories: Mapping[int, int]) -> bytes:
+    height, width = class_map.shape
+    found = {"height": height, "width": width, "annotations": encode_class_map(class_map, categories)}
+    return json.dumps(found).encode("utf-8")

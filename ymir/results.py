@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
+from typing import IO, Any, Iterable, Mapping, Sequence, Tuple
 
 import yaml
 
@@ -76,23 +78,27 @@ def write_infer_result(path: Path, class_names: Sequence[str], images: Iterable[
     """
     categories = [{"id": index, "name": name, "supercategory": name} for index, name in enumerate(class_names, 1)]
     annotation_id = 0
-    listed: List[Dict[str, Any]] = []
-    with replacing(path) as stream:
+    # The section of the images comes after that of the annotations; until then it waits in a file.
+    with replacing(path) as stream, _spool(Path(path).parent) as listed:
         stream.write('{"categories": ' + json.dumps(categories, ensure_ascii=False) + ',\n"annotations": [')
         for image_id, (image, found) in enumerate(images, 1):
-            listed.append(
-                {
-                    "id": image_id,
-                    "file_name": os.path.basename(image),
-                    "width": found["width"],
-                    "height": found["height"],
-                }
-            )
+            entry = {
+                "id": image_id,
+                "file_name": os.path.basename(image),
+                "width": found["width"],
+                "height": found["height"],
+            }
+            listed.write((",\n" if image_id > 1 else "\n") + json.dumps(entry, ensure_ascii=False))
             for annotation in found["annotations"]:
                 annotation_id += 1
                 stream.write(",\n" if annotation_id > 1 else "\n")
                 stream.write(json.dumps({"id": annotation_id, "image_id": image_id, **annotation}))
         stream.write('\n],\n"images": [')
-        for number, image in enumerate(listed):
-            stream.write((",\n" if number else "\n") + json.dumps(image, ensure_ascii=False))
+        listed.seek(0)
+        shutil.copyfileobj(listed, stream, 1 << 20)
         stream.write("\n]}\n")
+
+
+def _spool(folder: Path) -> IO[str]:
+    """A file without a name, which is gone when it is closed."""
+    return tempfile.TemporaryFile("w+", dir=str(folder), encoding="utf-8", newline="\n")

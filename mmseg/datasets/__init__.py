@@ -11,7 +11,14 @@ from mmseg.datasets.custom import CustomDataset, IndexDataset
 from mmseg.datasets.image_files import read_image, read_mask
 from mmseg.datasets.isaid import iSAIDDataset
 from mmseg.datasets.isprs import ISPRSDataset, PotsdamDataset
-from mmseg.datasets.loader import TestBatch, TestLoader, TrainLoader, build_test_loader, build_train_loader
+from mmseg.datasets.loader import (
+    FailedSample,
+    TestBatch,
+    TestLoader,
+    TrainLoader,
+    build_test_loader,
+    build_train_loader,
+)
 from mmseg.datasets.loveda import LoveDADataset
 from mmseg.datasets.multi_image_mix_dataset import MultiImageMixDataset
 from mmseg.datasets.palette import generate_palette
@@ -52,6 +59,7 @@ __all__ = [
     "Draw",
     "IndexDataset",
     "SegmentationDataset",
+    "FailedSample",
     "TestBatch",
     "TestLoader",
     "TrainLoader",

@@ -4,8 +4,9 @@ An error that mmseg raises on purpose while a worker makes a sample travels back
 the main process; PyTorch itself would raise one whose message is the worker's traceback.
 """
 
+import re
 from functools import partial
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Type, Union
 
 import cv2
 import torch
@@ -13,8 +14,15 @@ import torch.multiprocessing
 from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import default_collate
 
-from mmseg.datasets.samplers import TrainSampler, consecutive_batches
-from mmseg.errors import ConfigError, DataError, MMSegError
+from mmseg.datasets.samplers import ConsecutiveBatches, TrainSampler
+from mmseg.errors import ConfigError, DataError, LoaderWorkerError, MMSegError
+from mmseg.termination import obey_parent_only
+
+# How PyTorch says that a worker is gone, or that it found no room for a batch in the shared memory.
+_WORKER_GONE = re.compile(r"DataLoader worker \(pid.*?\) (is killed by signal: [^.\n]+|exited unexpectedly)")
+_NO_SHARED_MEMORY = re.compile(
+    r"unable to (allocate shared memory|write to file|mmap|resize file|open shared memory)|torch_\S+: No space left"
+)
 
 
 class TestBatch(NamedTuple):
@@ -26,8 +34,16 @@ class TestBatch(NamedTuple):
     extra: List[Any]  # what the samples carry under "extra", None where they carry nothing
 
 
+class FailedSample(NamedTuple):
+    """A sample that could not be made, where the loader was told to hand its error over."""
+
+    index: int  # of the sample in the data set
+    error: MMSegError
+
+
 class _Failure(NamedTuple):
     error: MMSegError
+    item: Any = None  # what the sample was asked by
 
 
 class _Loaded:
@@ -48,7 +64,10 @@ class _Loaded:
             }
         else:
             self.content = [
-                batch._replace(images=[image.pin_memory() for image in batch.images]) for batch in self.content
+                batch._replace(images=[image.pin_memory() for image in batch.images])
+                if isinstance(batch, TestBatch)
+                else batch
+                for batch in self.content
             ]
         return self
 
@@ -66,7 +85,7 @@ class _Guarded:
         try:
             return item, self.dataset[item]
         except MMSegError as error:
-            return _Failure(error)
+            return _Failure(error, item)
 
 
 class TrainLoader:
@@ -87,7 +106,11 @@ class TrainLoader:
             if self._loader is None:
                 raise StopIteration
             self._batches = _start(self._loader)
-        batch = next(self._batches)
+        try:
+            batch = next(self._batches)
+        except RuntimeError as error:
+            self.close()
+            raise _explained(error) from error
         if isinstance(batch, _Failure):
             self.close()
             raise batch.error
@@ -99,7 +122,8 @@ class TrainLoader:
 
 
 class TestLoader:
-    """Goes through test samples in order, any number of times; each of its `len` items is a list of TestBatch.
+    """Goes through test samples in order, any number of times; each of its `len` items is a list of TestBatch, and of
+    FailedSample where the loader hands errors over.
 
     Workers start with the first item and stay, for evaluation comes again and again, until `close` or an error of a
     sample; iterating after that starts new ones.
@@ -113,21 +137,38 @@ class TestLoader:
     def __len__(self) -> int:
         return self._length
 
-    def __iter__(self) -> Iterator[List[TestBatch]]:
+    def __iter__(self) -> Iterator[List[Any]]:
         if self._loader is None:
             self._loader = self._make_loader()
-        for item in _start(self._loader):
+        items = _start(self._loader)
+        while True:
+            try:
+                item = next(items, None)
+            except RuntimeError as error:
+                self.close()
+                raise _explained(error) from error
+            if item is None:
+                return
             if isinstance(item, _Failure):
-                break
+                self.close()
+                raise item.error
             yield item.content
-        else:
-            return
-        self.close()
-        raise item.error
 
     def close(self) -> None:
         """Stop the workers."""
         self._loader = None
+
+
+def _explained(error: RuntimeError) -> Exception:
+    """What PyTorch raises when a worker was killed, in one sentence; any other error as it is."""
+    gone = _WORKER_GONE.search(str(error))
+    if gone is None and not _NO_SHARED_MEMORY.search(str(error)):
+        return error
+    what = f"a process that loads images {gone.group(1)}" if gone else "the shared memory (/dev/shm) is full"
+    return LoaderWorkerError(
+        f"{what}: give the container more memory and shared memory (shm_size), use fewer workers_per_gpu, or set "
+        "workers_per_gpu to 0, which loads images in the main process and needs no shared memory"
+    )
 
 
 def _start(loader: DataLoader) -> Iterator[Any]:
@@ -189,6 +230,7 @@ def build_test_loader(
     samples_per_gpu: int,
     workers_per_gpu: int,
     indices: Optional[Sequence[int]] = None,
+    handed_over: Tuple[Type[MMSegError], ...] = (),
 ) -> TestLoader:
     """The loader of test samples, in order.
 
@@ -197,17 +239,19 @@ def build_test_loader(
             view (or the entry itself where there is one view), and perhaps `extra`, anything that is to travel along.
         samples_per_gpu: samples an item, and so the largest batch.
         workers_per_gpu: worker processes; 0 loads in this process.
-        indices: the samples to load; None for all.
+        indices: the samples to load; None for all. A range or an array is never turned into a list.
+        handed_over: errors of a sample that are not raised; a FailedSample takes its place.
 
     Raises:
-        ConfigError: a number is out of its range; on iteration also what a sample raises.
+        ConfigError: a number is out of its range; on iteration also what a sample raises, and LoaderWorkerError where a
+            worker was killed.
     """
     if samples_per_gpu < 1:
         raise ConfigError(f"samples_per_gpu must be at least 1, not {samples_per_gpu}")
-    chosen = list(range(len(dataset))) if indices is None else [int(index) for index in indices]
-    batches = consecutive_batches(chosen, samples_per_gpu)
+    batches = ConsecutiveBatches(range(len(dataset)) if indices is None else indices, samples_per_gpu)
     _check_workers(workers_per_gpu)
-    make_loader = partial(_data_loader, dataset, batches, _collate_test, workers_per_gpu, keep_workers=True)
+    collate = partial(_collate_test, handed_over=tuple(handed_over))
+    make_loader = partial(_data_loader, dataset, batches, collate, workers_per_gpu, keep_workers=True)
     return TestLoader(make_loader, len(batches))
 
 
@@ -239,6 +283,7 @@ def _data_loader(dataset: Any, batches: Any, collate: Any, workers: int, *, keep
 
 
 def _start_worker(worker_id: int) -> None:
+    obey_parent_only()
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
 
@@ -276,10 +321,14 @@ def _as_views(entry: Any) -> List[Any]:
     return list(entry) if isinstance(entry, (list, tuple)) else [entry]
 
 
-def _collate_test(items: List[Any]) -> Union[_Failure, _Loaded]:
+def _collate_test(items: List[Any], handed_over: Tuple[Type[MMSegError], ...] = ()) -> Union[_Failure, _Loaded]:
+    failed = []
     for item in items:
         if isinstance(item, _Failure):
-            return item
+            if not isinstance(item.error, handed_over):
+                return item
+            failed.append(FailedSample(int(item.item), item.error))
+    items = [item for item in items if not isinstance(item, _Failure)]
     groups: List[List[Tuple[int, List[torch.Tensor], List[Dict[str, Any]], Any]]] = []
     shapes: Optional[List[torch.Size]] = None
     for index, sample in items:
@@ -289,7 +338,7 @@ def _collate_test(items: List[Any]) -> Union[_Failure, _Loaded]:
             shapes = [view.shape for view in views]
             groups.append([])
         groups[-1].append(row)
-    batches = []
+    batches: List[Any] = list(failed)
     for group in groups:
         indices, images, metas, extra = zip(*group)
         batches.append(

@@ -1,6 +1,6 @@
 """The order in which training samples are drawn."""
 
-from typing import Iterator, List, Tuple
+from typing import Iterator, List, Sequence
 
 import numpy as np
 
@@ -76,6 +76,16 @@ class TrainSampler:
         return range(start, start + self.batch_size)
 
 
-def consecutive_batches(indices: List[int], batch_size: int) -> List[Tuple[int, ...]]:
-    """`indices` in order, in tuples of `batch_size`, the last one perhaps shorter."""
-    return [tuple(indices[i : i + batch_size]) for i in range(0, len(indices), batch_size)]
+class ConsecutiveBatches:
+    """`indices` in order, in lists of `batch_size`, the last one perhaps shorter; made while they are asked for."""
+
+    def __init__(self, indices: Sequence[int], batch_size: int) -> None:
+        self._indices = indices
+        self._batch_size = batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self._indices) // self._batch_size)
+
+    def __iter__(self) -> Iterator[List[int]]:
+        for start in range(0, len(self._indices), self._batch_size):
+            yield [int(index) for index in self._indices[start : start + self._batch_size]]

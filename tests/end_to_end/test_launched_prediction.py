@@ -1,0 +1,58 @@
+"""Infer and mining in a group of processes that a launcher started."""
+
+import pytest
+
+from tests.end_to_end.start import run_start
+from tests.end_to_end.test_launchers import by_launcher, by_slurm
+from tools.benchmark.untrained_package import write_untrained_package
+from tools.demo_data import write_data
+from tools.demo_task import write_predict_task
+from ymir.group import usable_cores
+
+CLASSES = [f"class-{index}" for index in range(4)]
+SETTINGS = {
+    "class_names": CLASSES,
+    "samples_per_gpu": 2,
+    "workers_per_gpu": 1,
+    "max_superpixel_per_image": 40,
+    "max_kept_mining_image": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("launched")
+    write_data(root, train=1, val=1, candidates=9, size=(160, 128))
+    return root
+
+
+@pytest.fixture(scope="module")
+def package(root):
+    images = (root / "in" / "candidate-index.tsv").read_text().splitlines()
+    return write_untrained_package(root / "package", images[:4], num_classes=len(CLASSES), size=(160, 128))
+
+
+@pytest.fixture(scope="module")
+def alone(root, package):
+    env = write_predict_task(root, package, name="alone", **SETTINGS)
+    cores = str(usable_cores())
+    # The libraries take the smaller of the two, where both are set.
+    run = run_start(env, OMP_NUM_THREADS=cores, MKL_NUM_THREADS=cores)
+    assert run.status == 0, run.output
+    return results(env)
+
+
+def results(env):
+    out = env.parent / "out"
+    files = [out / "result.tsv", out / "infer-result.json", *sorted((out / "masks").iterdir())]
+    return {path.name: path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("start", [by_launcher, by_slurm])
+def test_a_group_gives_the_same_files_as_a_process_alone(root, package, alone, start):
+    env = write_predict_task(root, package, name=start.__name__, **SETTINGS)
+    runs = start(env)
+    assert [run.finish() for run in runs] == [0] * len(runs), "".join(run.output for run in runs)
+    assert results(env) == alone
+    assert runs[0].record[2:4] == ["1.000000", "2"]
+    assert not (env.parent / "out" / "journal").exists()
