@@ -10,30 +10,58 @@ import sys
 from pathlib import Path
 from typing import Optional
 
-from ymir.errors import Failure, describe
-from ymir.monitor import Monitor
+from mmseg.termination import StopRequest, raise_on_signals
+from ymir.errors import Failure, TaskStopped, describe
+from ymir.group import read_group_place
+from ymir.monitor import STATE_ERROR, Monitor
 from ymir.task import Env, env_file, read_env, read_task
 
 
 def main() -> int:
-    """Run the task; returns the exit status."""
+    """Run the task; returns the exit status: 0, or 1 after a failure, or 128 and the number of the signal that ended
+    it."""
     # Read by OpenMP when torch is loaded. Threads that spin while they wait are a trifle faster on an idle machine, but
     # where others use its cores too (the loader's workers do), every step waits for a thread that was not scheduled.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stdout)
-    monitor = None
+    monitor, monitor_file, is_first = None, Path("/out/monitor.txt"), True
     try:
         env = read_env(env_file(os.environ))
-        monitor = Monitor(env.output.monitor_file, env.task_id)
-        monitor.progress(0.0)
+        monitor_file = env.output.monitor_file
+        monitor = Monitor(monitor_file, env.task_id)
+        # Of the processes that a launcher has started the first one speaks for all, but each for its own failure.
+        place = read_group_place(os.environ)
+        is_first = place is None or place.rank == 0
+        if is_first:
+            monitor.progress(0.0)
         run(env, monitor)
-        monitor.progress(1.0)
-    except BaseException as error:  # Also SystemExit and KeyboardInterrupt: the platform must learn of every end.
+        if is_first:
+            monitor.progress(1.0)
+    except BaseException as error:  # Also SystemExit and StopRequest: the platform must learn of every end.
+        error = as_failure(error)
         failure = describe(error)
         print(f"{failure.details}\nreturn code {failure.return_code}: {failure.sentence}", file=sys.stderr)
-        record(failure, monitor)
-        return 1
+        if is_first or not has_failed(monitor_file):
+            record(failure, monitor)
+        return 128 + error.signal_number if isinstance(error, TaskStopped) else 1
     return 0
+
+
+def as_failure(error: BaseException) -> BaseException:
+    """`error`; a bare request to end with a sentence that says what it means for the task."""
+    if not isinstance(error, StopRequest):
+        return error
+    stopped = TaskStopped(f"{error}: started again the task goes on from what it has written", error.number)
+    return stopped.with_traceback(error.__traceback__)
+
+
+def has_failed(monitor_file: Path) -> bool:
+    """Whether monitor.txt holds the record of a failure."""
+    try:
+        fields = monitor_file.read_text(encoding="utf-8").partition("\n")[0].split("\t")
+    except (OSError, ValueError):
+        return False
+    return len(fields) > 3 and fields[3] == str(STATE_ERROR)
 
 
 def record(failure: Failure, monitor: Optional[Monitor]) -> None:
@@ -64,4 +92,5 @@ def run(env: Env, monitor: Monitor) -> None:
 
 
 if __name__ == "__main__":
+    raise_on_signals()
     sys.exit(main())

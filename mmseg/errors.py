@@ -26,3 +26,11 @@ class CheckpointError(MMSegError):
 
 class NonFiniteLossError(MMSegError):
     """The training loss became NaN or infinite."""
+
+
+class LoaderWorkerError(MMSegError, MemoryError):
+    """A process that loads samples was killed, mostly for want of memory or shared memory."""
+
+
+class OutOfMemoryError(MMSegError, MemoryError):
+    """The memory of the GPU or of the machine is used up; the sentence says what would need less."""

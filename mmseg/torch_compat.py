@@ -113,3 +113,32 @@ def export_onnx(
         output_names=[output_name],
         **settings,
     )
+
+
+def compiled(function: Callable[..., Any]) -> Optional[Callable[..., Any]]:
+    """`function` compiled by torch.compile when it is called first; None before 2.0, and where Python is too new for
+    the installed torch."""
+    if not hasattr(torch, "compile"):
+        return None
+    try:
+        return torch.compile(function)
+    except RuntimeError:
+        return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory could not be had, on a GPU or the machine. Older versions of torch have no class for it."""
+    if isinstance(error, (MemoryError, getattr(torch.cuda, "OutOfMemoryError", MemoryError))):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(sign in text for sign in _OUT_OF_MEMORY)
+
+
+# Of CUDA, of torch's allocator on a CPU (Linux, Windows), and of the libraries when they make their workspaces.
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "cudnn_status_alloc_failed",
+    "cublas_status_alloc_failed",
+)

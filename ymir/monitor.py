@@ -44,7 +44,17 @@ class Monitor:
     def fail(self, failure: Failure) -> None:
         """Say that the task has failed: return code and sentence in the record, the details below it."""
         sentence = " ".join(failure.sentence.split())
+        # A process that this one started may have come further than this one knows.
+        self._percent = max(self._percent, self._recorded())
         self._write(f"{STATE_ERROR}\t{failure.return_code}\t{sentence}\n{failure.details}")
+
+    def _recorded(self) -> float:
+        """The percentage of this task that the file holds, 0 where it holds none."""
+        try:
+            fields = self._path.read_text(encoding="utf-8").partition("\n")[0].split("\t")
+            return float(fields[2]) if fields[0] == self._task_id else 0.0
+        except (OSError, ValueError, IndexError):
+            return 0.0
 
     def _write(self, rest: str) -> None:
         with replacing(self._path, durable=False) as stream:
@@ -62,3 +72,8 @@ class Share:
     def progress(self, done: float) -> None:
         """Say that `done` (0 to 1) of this step is done."""
         self._monitor.progress(self._start + (self._end - self._start) * min(1.0, max(0.0, done)))
+
+    def part(self, start: float, end: float) -> "Share":
+        """The part from `start` to `end` (0 to 1) of this step, as a step of its own."""
+        length = self._end - self._start
+        return Share(self._monitor, self._start + length * start, self._start + length * end)

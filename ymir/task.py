@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-import yaml
 from pydantic import ValidationError
 from ymir_exc.env import EnvConfig
 
+from mmseg.config.limits import MAX_FILE_BYTES
+from mmseg.config.yaml_text import load_plain_yaml
+from mmseg.engine.group_place import GroupPlace
+from mmseg.errors import ConfigError
 from ymir.errors import ParameterError
+from ymir.group import check_devices, launcher_threads, read_group_place
 from ymir.params import InferParameters, MiningParameters, TrainingParameters, read_parameters, unknown_keys
 
 ENV_FILE_VARIABLE = "DEFAULT_ENV_FILE_PATH"
@@ -62,7 +66,13 @@ class Env:
 
 @dataclass(frozen=True)
 class Task:
-    """Everything that was asked for. A table of hyper-parameters is None where its job was not asked for."""
+    """Everything that was asked for. A table of hyper-parameters is None where its job was not asked for.
+
+    Attributes:
+        place: of this process in the group that a launcher has started; None where start.py starts the processes.
+        threads: that each process of infer and mining must compute with, so that the results are those of a single one;
+            None: as many as torch takes by itself.
+    """
 
     env: Env
     class_names: Tuple[str, ...]
@@ -74,6 +84,8 @@ class Task:
     model_files: Tuple[Path, ...]
     weights_dir: Path
     warnings: Tuple[str, ...] = ()
+    place: Optional[GroupPlace] = None
+    threads: Optional[int] = None
 
 
 # Relative to the root folder of each side, as the contract's env.yaml has them.
@@ -134,8 +146,10 @@ def read_task(env: Env, environment: Mapping[str, str]) -> Task:
 
     Raises:
         ParameterError: names the file, the key, its value and what is allowed.
+        NoGPUError: a launcher started more processes on this machine than gpu_id names GPUs.
     """
     source = str(env.input.config_file)
+    place = read_group_place(environment)
     if not (env.run_training or env.run_mining or env.run_infer):
         raise ParameterError("env.yaml asks for nothing: one of run_training, run_mining and run_infer must be true")
     if env.run_training and (env.run_mining or env.run_infer):
@@ -152,10 +166,13 @@ def read_task(env: Env, environment: Mapping[str, str]) -> Task:
         + (f"; did you mean {' or '.join(close)}?" if close else "")
         for key, close in unknown_keys(values).items()
     ]
+    class_names, gpu_ids = _class_names(values, source), _gpu_ids(values, source)
+    if place is not None:
+        check_devices(place, gpu_ids, source)
     return Task(
         env=env,
-        class_names=_class_names(values, source),
-        gpu_ids=_gpu_ids(values, source),
+        class_names=class_names,
+        gpu_ids=gpu_ids,
         training=training,
         infer=table(InferParameters, env.run_infer),
         mining=table(MiningParameters, env.run_mining),
@@ -163,17 +180,21 @@ def read_task(env: Env, environment: Mapping[str, str]) -> Task:
         model_files=_model_files(values, "model_params_path", env.input.models_dir, source),
         weights_dir=Path(weights_dir),
         warnings=tuple(warnings),
+        place=place,
+        threads=launcher_threads(place, environment),
     )
 
 
 def _read_mapping(path: Path) -> Dict[str, Any]:
     try:
         with open(path, encoding="utf-8-sig") as stream:
-            values = yaml.safe_load(stream)
+            values = load_plain_yaml(stream.read(MAX_FILE_BYTES + 1), str(path))
     except OSError as error:
         raise ParameterError(f"cannot read {path}: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ParameterError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    except ConfigError as error:
+        raise ParameterError(str(error)) from error
     if values is None:
         return {}
     if not isinstance(values, dict):

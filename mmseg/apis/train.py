@@ -38,12 +38,21 @@ _PICTURES = 4
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a training leaves: its `best` and `last` checkpoint (None in all processes but the first), and whether it
-    was `completed` or stopped before its end."""
+    """What a training leaves.
+
+    Attributes:
+        best, last: the checkpoints of the highest mIoU and of the latest weights that were evaluated; None in all
+            processes but the first.
+        completed: whether it came to its end; otherwise it was stopped.
+        iteration: iterations done.
+        newest: the checkpoint to go on from; None in all processes but the first.
+    """
 
     best: Optional[CheckpointRecord]
     last: Optional[CheckpointRecord]
     completed: bool
+    iteration: int
+    newest: Optional[CheckpointRecord]
 
 
 def train_segmentor(
@@ -63,6 +72,8 @@ def train_segmentor(
     tensorboard_dir: Optional[PathLike] = None,
     rank: Optional[Rank] = None,
     should_stop: Optional[Callable[[], bool]] = None,
+    checkpoint_seconds: Optional[float] = None,
+    meta: Optional[Mapping[str, Any]] = None,
 ) -> TrainResult:
     """Train the model of a config on its data.
 
@@ -85,7 +96,8 @@ def train_segmentor(
         only_best_and_last, max_keep_ckpts: see `CheckpointKeeper`.
         tensorboard_dir: None writes no events.
         rank: which process of how many this is; by default as the initialised process group says.
-        should_stop: see `Trainer`.
+        should_stop, checkpoint_seconds: see `Trainer`.
+        meta: plain values to keep in the checkpoints beside the usual ones.
 
     Raises ConfigError, DataError (ImageError), CheckpointError, NonFiniteLossError, and what a callback raises.
     """
@@ -138,26 +150,30 @@ def train_segmentor(
         interval=plan.evaluation_interval if validate else plan.max_iters,
         checkpoint_interval=plan.checkpoint_interval,
         callbacks=[*_loggers(Path(work_dir), tensorboard_dir), *callbacks],
-        evaluate=_evaluation(model, val_set, data, device, rank, _PICTURES if tensorboard_dir is not None else 0),
+        evaluate=_evaluation(
+            model, val_set, data, device, rank, _PICTURES if tensorboard_dir is not None else 0, should_stop
+        ),
         grad_clip=step_options.grad_clip,
         fp16=step_options.fp16,
         cumulative_iters=step_options.cumulative_iters,
         log_interval=(cfg.get("log_config") or {}).get("interval", 50),
         seed=seed,
         start_iteration=start_iteration,
-        meta=_meta(cfg, train_set, seed),
+        meta={**_meta(cfg, train_set, seed, rank), **(meta or {})},
         rank=rank.rank,
         world_size=rank.world_size,
         find_unused_parameters=bool(cfg.get("find_unused_parameters", False)),
         should_stop=should_stop,
+        checkpoint_seconds=checkpoint_seconds,
     )
     if checkpoint is not None:
+        _say_where_the_samples_differ(checkpoint, loading["samples_per_gpu"], rank)
         trainer.restore(checkpoint, Path(resume_from))
     try:
         reason = trainer.run()
     finally:
         train_loader.close()
-    return TrainResult(keeper.best, keeper.latest, reason == "completed")
+    return TrainResult(keeper.best, keeper.latest, reason == "completed", trainer.iteration, keeper.newest)
 
 
 def _refuse_what_is_not_supported(cfg: Mapping[str, Any]) -> None:
@@ -200,13 +216,14 @@ def _evaluation(
     device: str,
     rank: Rank,
     pictures: int,
+    should_stop: Optional[Callable[[], bool]],
 ) -> Optional[Callable[[], Any]]:
     if dataset is None:
         return None
     # Whole images are larger than the crops of the training, so its batch size says nothing about theirs.
     loading = _loading({**data, "samples_per_gpu": 1}, "val_dataloader")
     loader = build_evaluation_loader(dataset, **loading, rank=rank.rank, world_size=rank.world_size)
-    return functools.partial(evaluate, model, loader, dataset, device, keep_pictures=pictures)
+    return functools.partial(evaluate, model, loader, dataset, device, keep_pictures=pictures, should_stop=should_stop)
 
 
 def _loggers(work_dir: Path, tensorboard_dir: Optional[PathLike]) -> Sequence[Callback]:
@@ -214,11 +231,23 @@ def _loggers(work_dir: Path, tensorboard_dir: Optional[PathLike]) -> Sequence[Ca
     return [JsonLogger(work_dir / JSON_LOG), *events, ProgressBar()]
 
 
-def _meta(cfg: Config, dataset: SegmentationDataset, seed: int) -> Dict[str, Any]:
+def _say_where_the_samples_differ(checkpoint: Mapping[str, Any], samples_per_gpu: int, rank: Rank) -> None:
+    processes = checkpoint["meta"].get("world_size", rank.world_size)
+    if processes != rank.world_size:
+        logger.warning(
+            "the run that is resumed had %s processes and this one has %d, so its batches are of %d samples and others",
+            processes,
+            rank.world_size,
+            samples_per_gpu * rank.world_size,
+        )
+
+
+def _meta(cfg: Config, dataset: SegmentationDataset, seed: int, rank: Rank) -> Dict[str, Any]:
     return {
         "CLASSES": list(dataset.CLASSES),
         "PALETTE": [list(colour) for colour in dataset.PALETTE] if dataset.PALETTE is not None else None,
         "config": cfg.pretty_text,
         "seed": seed,
+        "world_size": rank.world_size,
         "mmseg_version": __version__,
     }

@@ -15,7 +15,8 @@ class CheckpointRecord:
         path: a regular file.
         iteration: iterations done when it was written.
         metrics: `Metrics.summary()` of these weights; None when they were not evaluated.
-        kind: `latest` (the newest weights), `best` (the highest mIoU when it was written) or `iter` (a kept stage).
+        kind: `latest` (the newest weights that were evaluated; the newest of all while none were), `best` (the highest
+            mIoU when it was written), `iter` (a kept stage) or `resume` (newer than the latest, only to go on from).
     """
 
     path: Path

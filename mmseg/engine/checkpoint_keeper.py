@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional
 
 from mmseg.engine.callbacks import CheckpointRecord
 from mmseg.engine.metrics import Metrics
@@ -14,12 +14,18 @@ from mmseg.errors import CheckpointError
 logger = logging.getLogger("mmseg")
 
 LATEST = "latest.pth"
+RESUME = "resume.pth"
 _BEST_NAME = re.compile(r"best_mIoU_iter_\d+\.pth")
 _STAGE_NAME = re.compile(r"iter_\d+\.pth")
+_LATEST_NAME = re.compile(re.escape(LATEST))
+_RESUME_NAME = re.compile(re.escape(RESUME))
 
 
 class CheckpointKeeper:
     """Writes `latest.pth`, `best_mIoU_iter_N.pth` and, when asked, `iter_N.pth`, and deletes what is superseded.
+
+    Once there are weights that were evaluated, `latest.pth` holds the latest such. What is saved between two
+    evaluations then goes to `resume.pth`, which serves to go on with a run that is interrupted, until the next one.
 
     A checkpoint is made in two steps, `write` and later `delete_superseded`; in between the caller tells the world. So
     at no moment is a file missing that the world was told of, and `latest.pth` is replaced in one step.
@@ -42,6 +48,7 @@ class CheckpointKeeper:
         self.only_best_and_last = only_best_and_last
         self.max_keep = max_keep
         self.latest: Optional[CheckpointRecord] = None
+        self.resume: Optional[CheckpointRecord] = None
         self._bests: List[CheckpointRecord] = []  # by falling age, so by rising mIoU
         self._stages: List[CheckpointRecord] = []
         self._superseded: List[str] = []
@@ -52,10 +59,15 @@ class CheckpointKeeper:
         return self._bests[-1] if self._bests else None
 
     @property
+    def newest(self) -> Optional[CheckpointRecord]:
+        """The checkpoint of the newest weights, evaluated or not, from which a run goes on."""
+        return self.resume or self.latest
+
+    @property
     def kept(self) -> List[CheckpointRecord]:
-        """All checkpoints that are not superseded: bests and stages by rising iteration, then the latest."""
-        latest = [self.latest] if self.latest is not None else []
-        return [*self._bests, *self._stages, *latest]
+        """All checkpoints that are not superseded: bests and stages by rising iteration, then the latest, then the one
+        that is only there to resume from."""
+        return [*self._bests, *self._stages, *(record for record in (self.latest, self.resume) if record is not None)]
 
     def is_best(self, metrics: Optional[Metrics]) -> bool:
         """Whether a mIoU is above every one before. The first one is."""
@@ -63,13 +75,21 @@ class CheckpointKeeper:
             return False
         return self.best is None or metrics.mIoU > self.best.metrics["mIoU"]
 
-    def write(self, iteration: int, metrics: Optional[Metrics], save: Callable[[Path, Dict[str, Any]], None]) -> None:
+    def write(
+        self,
+        iteration: int,
+        metrics: Optional[Metrics],
+        save: Callable[[Path, Dict[str, Any]], None],
+        *,
+        is_stage: bool = True,
+    ) -> None:
         """Write the files for an iteration.
 
         Args:
             iteration: iterations done.
             metrics: of these weights; None when they were not evaluated, and then they are no new best.
             save: writes a checkpoint that holds the state given to it, atomically.
+            is_stage: whether `iter_N.pth` may be written, if any are; false for what only serves to resume.
         """
         summary = metrics.summary() if metrics is not None else None
         new: List[CheckpointRecord] = []
@@ -77,18 +97,24 @@ class CheckpointKeeper:
             name = f"best_mIoU_iter_{iteration}.pth"
             self._bests = self._add(self._bests, CheckpointRecord(self.folder / name, iteration, summary, "best"))
             new.append(self._bests[-1])
-        if not self.only_best_and_last:
+        if is_stage and not self.only_best_and_last:
             name = f"iter_{iteration}.pth"
             self._stages = self._add(self._stages, CheckpointRecord(self.folder / name, iteration, summary, "iter"))
             new.append(self._stages[-1])
-        self.latest = CheckpointRecord(self.folder / LATEST, iteration, summary, "latest")
-        new.append(self.latest)
+        if summary is None and self.latest is not None and self.latest.metrics is not None:
+            self.resume = CheckpointRecord(self.folder / RESUME, iteration, None, "resume")
+            new.append(self.resume)
+        else:
+            self.latest = CheckpointRecord(self.folder / LATEST, iteration, summary, "latest")
+            new.append(self.latest)
+            self.resume = None
+            self._superseded.append(RESUME)
 
         written = {record.path.name for record in new}
         self._supersede()
         self._superseded = [name for name in self._superseded if name not in written]
         state = self.state_dict()
-        # latest.pth comes last: when it is in place, all that its state names is.
+        # The one to resume from comes last: when it is in place, all that its state names is.
         for record in new:
             save(record.path, state)
 
@@ -104,6 +130,7 @@ class CheckpointKeeper:
         """Plain values that describe the kept files, and those that may still have to be deleted."""
         return {
             "latest": _to_plain(self.latest) if self.latest is not None else None,
+            "resume": _to_plain(self.resume) if self.resume is not None else None,
             "bests": [_to_plain(record) for record in self._bests],
             "stages": [_to_plain(record) for record in self._stages],
             "superseded": list(self._superseded),
@@ -118,10 +145,10 @@ class CheckpointKeeper:
         """
         source = Path(resumed_from).parent
         try:
-            bests = [self._from_plain(value, "best", _BEST_NAME) for value in state["bests"]]
-            stages = [self._from_plain(value, "iter", _STAGE_NAME) for value in state["stages"]]
-            latest = state["latest"]
-            iteration = int(latest["iteration"]) if latest is not None else None
+            bests = self._all_from_plain(state["bests"], "best", _BEST_NAME)
+            stages = self._all_from_plain(state["stages"], "iter", _STAGE_NAME)
+            latest = self._from_plain(state["latest"], "latest", _LATEST_NAME)
+            resume = self._from_plain(state.get("resume"), "resume", _RESUME_NAME)
             superseded = [str(name) for name in state["superseded"]]
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
@@ -134,11 +161,13 @@ class CheckpointKeeper:
         if bests and (not self._bests or self._bests[-1] is not bests[-1]):
             logger.warning("%s is gone, so the best checkpoint so far is not known", bests[-1].path.name)
         self._stages = [record for record in stages if record.path.is_file()]
-        self._superseded = [name for name in superseded if _BEST_NAME.fullmatch(name) or _STAGE_NAME.fullmatch(name)]
+        ours = (_BEST_NAME, _STAGE_NAME, _RESUME_NAME)
+        self._superseded = [name for name in superseded if any(pattern.fullmatch(name) for pattern in ours)]
         self._supersede()
-        latest_path = self.folder / LATEST
-        if iteration is not None and latest_path.is_file():
-            self.latest = CheckpointRecord(latest_path, iteration, _plain_metrics(latest["metrics"]), "latest")
+        # Another folder's, or an older checkpoint than the latest, says nothing about the files of these names here.
+        if source.resolve() == self.folder.resolve() and Path(resumed_from).name in (LATEST, RESUME):
+            self.latest = latest if latest is not None and latest.path.is_file() else None
+            self.resume = resume if resume is not None and resume.path.is_file() else None
 
     def _add(self, records: List[CheckpointRecord], new: CheckpointRecord) -> List[CheckpointRecord]:
         return [record for record in records if record.path != new.path] + [new]
@@ -153,7 +182,17 @@ class CheckpointKeeper:
         self._superseded.extend(record.path.name for record in records[:-count])
         return records[-count:]
 
-    def _from_plain(self, value: Mapping[str, Any], kind: str, names: "re.Pattern[str]") -> CheckpointRecord:
+    def _all_from_plain(
+        self, values: Iterable[Mapping[str, Any]], kind: str, names: "re.Pattern[str]"
+    ) -> List[CheckpointRecord]:
+        records = [self._from_plain(value, kind, names) for value in values]
+        return [record for record in records if record is not None]
+
+    def _from_plain(
+        self, value: Optional[Mapping[str, Any]], kind: str, names: "re.Pattern[str]"
+    ) -> Optional[CheckpointRecord]:
+        if value is None:
+            return None
         name = value["name"]
         if not names.fullmatch(name):
             raise ValueError(f"{name!r} is not the name of a checkpoint")

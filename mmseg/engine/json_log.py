@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import platform
 from pathlib import Path
 from typing import IO, Any, Dict, Optional
@@ -15,15 +16,15 @@ from mmseg.engine.callbacks import Callback, EndEvent, EvaluationEvent, Iteratio
 class JsonLogger(Callback):
     """Appends to a file of JSON lines.
 
-    - `{"mode": "start", "iter", "max_iters", "env", "meta"}` when a run begins or is resumed; records of a later
-      iteration above it are of a run that was interrupted after its last checkpoint;
+    - `{"mode": "start", "iter", "max_iters", "env", "meta"}` when a run begins or is resumed. Records of later
+      iterations, which an interrupted run wrote after the checkpoint that this one begins with, are taken out then;
     - `{"mode": "train", "iter", "lr", "time", "data_time", "eta", "memory", …losses}` every log interval: means over
       the interval for losses, times in seconds of the last iteration, memory in MiB;
     - `{"mode": "val", "iter", "is_best", …metrics}` for an evaluation, with a list of one number per class for each
       metric that has them.
 
-    NaN and infinity, which JSON has not, are null. Each line is flushed, and a line that was cut off by the end of
-    the process is ended, so that those after it can be read.
+    NaN and infinity, which JSON has not, are null. Each line is flushed, and a line that was cut off by the end of the
+    process is taken out when the run is resumed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,10 +33,8 @@ class JsonLogger(Callback):
 
     def on_start(self, event: StartEvent) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        cut_off = _ends_inside_a_line(self.path)
+        _drop_later_records(self.path, event.iteration)
         self._file = self.path.open("ab")
-        if cut_off:
-            self._file.write(b"\n")
         env = {
             "python": platform.python_version(),
             "torch": torch.__version__,
@@ -76,12 +75,25 @@ class JsonLogger(Callback):
         self._file.flush()
 
 
-def _ends_inside_a_line(path: Path) -> bool:
-    if not path.is_file() or path.stat().st_size == 0:
-        return False
-    with path.open("rb") as file:
-        file.seek(-1, 2)
-        return file.read(1) != b"\n"
+def _drop_later_records(path: Path, iteration: int) -> None:
+    """Keep the records up to an iteration, in a new file that takes the place of the old one."""
+    if not path.is_file():
+        return
+    partial = path.with_name(f".{path.name}.partial")
+    with path.open("rb") as old, partial.open("wb") as new:
+        new.writelines(line for line in old if _iteration_of(line) <= iteration)
+        new.flush()
+        os.fsync(new.fileno())
+    os.replace(partial, path)
+
+
+def _iteration_of(line: bytes) -> float:
+    """The iteration of a record; infinite where the line is none, as the last one of a killed process."""
+    try:
+        iteration = json.loads(line.decode("utf-8"))["iter"] if line.endswith(b"\n") else None
+    except (ValueError, KeyError, TypeError):
+        return math.inf
+    return iteration if isinstance(iteration, int) else math.inf
 
 
 def _finite(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """The losses of the latest iterations, read from the GPU only when somebody wants to know."""
 
 import math
-from typing import Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import torch
 
@@ -47,6 +47,15 @@ class LossWindow:
         columns = list(zip(*self._window))
         self._window = []
         return {name: sum(column) / len(column) for name, column in zip(self._names, columns)}
+
+    def state_dict(self) -> Dict[str, Any]:
+        """What was read since the means were last taken, as plain values; the same in every process."""
+        return {"names": list(self._names), "rows": [list(row) for row in self._window]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on with the means of an interrupted run."""
+        self._names = list(state["names"])
+        self._window = [list(row) for row in state["rows"]]
 
     def _check(self, iteration: int, learning_rate: float, row: List[float]) -> None:
         losses = {name: value for name, value in zip(self._names, row) if "loss" in name}

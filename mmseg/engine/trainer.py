@@ -3,7 +3,7 @@
 import logging
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -21,10 +21,11 @@ from mmseg.engine.callbacks import (
 )
 from mmseg.engine.checkpoint import load_weights, save_checkpoint
 from mmseg.engine.checkpoint_keeper import CheckpointKeeper
-from mmseg.engine.distributed import any_rank, broadcast_buffers
+from mmseg.engine.distributed import Ballot, any_rank, barrier, broadcast_buffers
 from mmseg.engine.eta import TimeEstimate
 from mmseg.engine.gradient_accumulation import GradientAccumulation, gradients_of, set_gradients
 from mmseg.engine.loss_window import LossWindow
+from mmseg.engine.memory_advice import memory_advice
 from mmseg.engine.metrics import Metrics
 from mmseg.engine.precision import Precision
 from mmseg.engine.schedules import Schedule
@@ -60,8 +61,9 @@ class Trainer:
         meta: plain values for the checkpoints and the loggers.
         rank, world_size: above one process the gradients are averaged (DistributedDataParallel).
         find_unused_parameters: for models of which some parameters get no gradient in an iteration.
-        should_stop: asked before every iteration; true ends the run with a checkpoint. With several processes it is
-            enough that one says so.
+        should_stop: asked before every iteration and after every evaluation, which it may have cut short; true ends the
+            run with a checkpoint. With several processes it is enough that one says so.
+        checkpoint_seconds: further checkpoints are written when the last one is so old.
 
     Raises ConfigError on contradicting arguments.
     """
@@ -92,6 +94,7 @@ class Trainer:
         world_size: int = 1,
         find_unused_parameters: bool = False,
         should_stop: Optional[Callable[[], bool]] = None,
+        checkpoint_seconds: Optional[float] = None,
     ) -> None:
         for name, value in (("interval", interval), ("log_interval", log_interval), ("max_iters", max_iters)):
             if value < 1:
@@ -127,6 +130,8 @@ class Trainer:
         self._meta = dict(meta or {})
         self._rank = rank
         self._should_stop = should_stop
+        self._checkpoint_seconds = checkpoint_seconds
+        self._ballot = Ballot()
 
         self._forward: nn.Module = _LossOf(self._model)
         if world_size > 1:
@@ -138,6 +143,8 @@ class Trainer:
         self._losses = LossWindow()
         self._time = TimeEstimate()
         self._checkpointed_at = start_iteration
+        self._checkpointed_when = time.monotonic()
+        self._evaluated_at: Optional[int] = None
 
     def restore(self, checkpoint: Mapping[str, Any], path: Path) -> None:
         """Take over weights, optimizer, loss scale, gradients that wait for their step and the record of kept files
@@ -158,7 +165,12 @@ class Trainer:
                 set_gradients(self._model, waiting["gradients"])
                 self._grad_norm = waiting["grad_norm"].to(self._device)
             self._precision.load_state_dict(state.get("precision", {}))
+            if state.get("losses"):
+                self._losses.load_state_dict(state["losses"])
             self.keeper.load_state_dict(state["keeper"], path)
+        latest = self.keeper.latest
+        if latest is not None and latest.metrics is not None:
+            self._evaluated_at = latest.iteration
 
     def run(self) -> str:
         """Train to the end. Returns why it ended: `completed`, or `stopped` when it was asked to.
@@ -177,21 +189,43 @@ class Trainer:
 
     def _train(self) -> str:
         self._model.train()
-        if self.iteration == self.max_iters:
+        if self._evaluation_is_missing():
             self._evaluate_and_checkpoint()
-            return "completed"
+        elif self.iteration == self.max_iters:
+            self._evaluated_at = self.iteration
+            self._tell_checkpoint()
         batches = iter(self._loader)
-        while self.iteration < self.max_iters:
-            if self._asked_to_stop():
-                if self.iteration > self._checkpointed_at:
-                    self._checkpoint(None)
+        while True:
+            stop, is_due = self._ask()
+            if stop and self.iteration > self._checkpointed_at:
+                self._checkpoint(is_stage=False)
+            # Only what was evaluated at the end, or need not be, is complete.
+            if self.iteration == self.max_iters and (self._evaluate is None or self._is_evaluated()):
+                return "completed"
+            if stop or self.iteration == self.max_iters:
                 return "stopped"
+            if is_due and self.iteration > self._checkpointed_at:
+                self._checkpoint(is_stage=False)
             self._run_iteration(batches)
             if self.iteration % self._interval == 0 or self.iteration == self.max_iters:
                 self._evaluate_and_checkpoint()
             elif self._checkpoint_interval is not None and self.iteration % self._checkpoint_interval == 0:
-                self._checkpoint(None)
-        return "completed"
+                self._checkpoint()
+
+    def _evaluation_is_missing(self) -> bool:
+        """Whether the run that this one goes on from was ended while these weights were, or should have been,
+        evaluated."""
+        if self.iteration == self.max_iters:
+            missing = self.keeper.latest is None or self.keeper.latest.iteration != self.iteration
+            missing = missing or (self._evaluate is not None and not self._is_evaluated())
+        else:
+            newest = self.keeper.newest
+            missing = self._evaluate is not None and self.iteration > 0 and self.iteration % self._interval == 0
+            missing = missing and newest is not None and newest.iteration == self.iteration and newest.metrics is None
+        return self._ballot.any(self._rank == 0 and missing)[0]
+
+    def _is_evaluated(self) -> bool:
+        return self._evaluated_at == self.iteration
 
     def _run_iteration(self, batches: Iterator[Mapping[str, Any]]) -> None:
         started = time.perf_counter()
@@ -199,18 +233,9 @@ class Trainer:
         batch = next(batches)
         waited = time.perf_counter() - started
 
-        image = batch["img"].to(self._device, memory_format=self._memory_format, non_blocking=True)
-        label = batch["gt_semantic_seg"].to(self._device, non_blocking=True)
-        torch.manual_seed(_iteration_seed(self._seed, self.iteration, self._rank))
-        with self._precision.autocast():
-            losses = self._run_forward(image, label)
-            loss = total_loss(losses)
-        if self._accumulation.begins(self.iteration):
-            self._optimizer.zero_grad(set_to_none=True)
-        self._precision.backward(loss / self._accumulation.divisor(self.iteration))
-        if self._accumulation.ends(self.iteration):
-            self._step()
-        logged: Dict[str, torch.Tensor] = {**losses, "loss": loss}
+        samples, size = len(batch["img"]), batch["img"].shape[-2:]
+        with memory_advice(device=self._device.type, samples=samples, size=size, option="crop_size"):
+            logged = self._learn(batch)
         if self._grad_clip is not None:
             logged["grad_norm"] = self._grad_norm  # that of the latest step
 
@@ -235,6 +260,20 @@ class Trainer:
                 memory=self._memory(),
             ),
         )
+
+    def _learn(self, batch: Mapping[str, Any]) -> Dict[str, torch.Tensor]:
+        image = batch["img"].to(self._device, memory_format=self._memory_format, non_blocking=True)
+        label = batch["gt_semantic_seg"].to(self._device, non_blocking=True)
+        torch.manual_seed(_iteration_seed(self._seed, self.iteration, self._rank))
+        with self._precision.autocast():
+            losses = self._run_forward(image, label)
+            loss = total_loss(losses)
+        if self._accumulation.begins(self.iteration):
+            self._optimizer.zero_grad(set_to_none=True)
+        self._precision.backward(loss / self._accumulation.divisor(self.iteration))
+        if self._accumulation.ends(self.iteration):
+            self._step()
+        return {**losses, "loss": loss}
 
     def _run_forward(self, image: torch.Tensor, label: torch.Tensor) -> Dict[str, torch.Tensor]:
         try:
@@ -265,14 +304,19 @@ class Trainer:
             broadcast_buffers(self._model)
             metrics = self._evaluate()
             self._model.train()
+            if self._ask()[0]:
+                # It may lack images. The run that goes on from here repeats it.
+                self._write(None, is_stage=False)
+                return
+            self._evaluated_at = self.iteration
             self._time.add_evaluation(time.perf_counter() - started)
             event = EvaluationEvent(self.iteration, metrics, self.keeper.is_best(metrics), metrics.pictures)
             self._tell("on_evaluation", event)
         self._write(metrics)
 
-    def _checkpoint(self, metrics: Optional[Metrics]) -> None:
+    def _checkpoint(self, *, is_stage: bool = True) -> None:
         self._check_before_saving()
-        self._write(metrics)
+        self._write(None, is_stage=is_stage)
 
     def _check_before_saving(self) -> None:
         self._losses.read()
@@ -284,17 +328,27 @@ class Trainer:
                 "without saving them: a lower optimizer.lr, a warm-up or gradient clipping may help"
             )
 
-    def _write(self, metrics: Optional[Metrics]) -> None:
+    def _write(self, metrics: Optional[Metrics], *, is_stage: bool = True) -> None:
         self._checkpointed_at = self.iteration
-        if self._rank != 0:
-            return
-        self.keeper.write(self.iteration, metrics, self._save)
-        event = CheckpointEvent(self.iteration, self.keeper.latest, self.keeper.best, self.keeper.kept)
-        self._tell("on_checkpoint", event)
-        self.keeper.delete_superseded()
+        if self._rank == 0:
+            self.keeper.write(self.iteration, metrics, self._save, is_stage=is_stage)
+            self._tell_checkpoint()
+        self._checkpointed_when = time.monotonic()
+        # No process may end before the first one has written.
+        barrier()
+
+    def _tell_checkpoint(self) -> None:
+        if self._rank == 0:
+            event = CheckpointEvent(self.iteration, self.keeper.latest, self.keeper.best, self.keeper.kept)
+            self._tell("on_checkpoint", event)
+            self.keeper.delete_superseded()
 
     def _save(self, path: Path, keeper_state: Dict[str, Any]) -> None:
-        state = {"keeper": keeper_state, "precision": self._precision.state_dict()}
+        state = {
+            "keeper": keeper_state,
+            "precision": self._precision.state_dict(),
+            "losses": self._losses.state_dict(),
+        }
         if self.iteration and not self._accumulation.ends(self.iteration - 1):
             # They are those of all processes: each backward pass averages them.
             state["waiting"] = {"gradients": gradients_of(self._model), "grad_norm": self._grad_norm}
@@ -306,8 +360,16 @@ class Trainer:
             extra={_STATE: state},
         )
 
-    def _asked_to_stop(self) -> bool:
-        return self._should_stop is not None and any_rank(bool(self._should_stop()))
+    def _ask(self) -> Tuple[bool, bool]:
+        """Whether to stop, and whether a checkpoint is due; the same answers in all processes."""
+        if self._should_stop is None and self._checkpoint_seconds is None:
+            return False, False
+        stop = self._should_stop is not None and self._should_stop()
+        age = time.monotonic() - self._checkpointed_when
+        # The first one's clock decides.
+        is_due = self._rank == 0 and self._checkpoint_seconds is not None and age >= self._checkpoint_seconds
+        stop, is_due = self._ballot.any(stop, is_due)
+        return stop, is_due
 
     def _eta(self) -> float:
         evaluations = 0

@@ -210,6 +210,9 @@ def test_missing_empty_and_other_files(tmp_path):
         ({"state_dict": {"a": 1}}, "'a' is a int"),
         ({"state_dict": {3: torch.ones(1)}}, "entry 3"),
         ({"state_dict": {"a": torch.ones(1)}, "meta": 3}, "'meta'"),
+        ({"state_dict": {"a": torch.ones(1)}, "meta": {"CLASSES": [["a"]]}}, "meta.CLASSES"),
+        ({"state_dict": {"a": torch.ones(1)}, "meta": {"CLASSES": "road"}}, "meta.CLASSES"),
+        ({"state_dict": {"a": torch.ones(1)}, "meta": {"CLASSES": {"a": 1}}}, "meta.CLASSES"),
     ],
 )
 def test_files_that_hold_no_weights(tmp_path, content, said):
@@ -249,15 +252,21 @@ def test_a_legacy_storage_larger_than_the_file_is_refused_without_making_it(tmp_
         read_weights_only(path, True)
 
 
-def test_lists_that_hold_themselves_and_each_other_end(tmp_path):
-    doubled = [1]
-    for _ in range(60):
-        doubled = [doubled, doubled]
+@pytest.mark.parametrize("own_reader", READERS)
+def test_lists_that_hold_themselves_or_each_other_too_often_are_refused(own_reader, tmp_path):
+    shared = [1]
+    for _ in range(10):
+        shared = [shared, shared]
+    found = read_weights_only(save({"a": shared}, tmp_path / "shared.pth"), own_reader)
+    assert found["a"][0] is found["a"][1]
+    for _ in range(50):
+        shared = [shared, shared]
+    with pytest.raises(CheckpointError, match="more than 5000000 values"):
+        read_weights_only(save({"a": shared}, tmp_path / "doubled.pth"), own_reader)
     circle = []
     circle.append(circle)
-    found = read_weights_only(save({"a": doubled, "b": circle}, tmp_path / "model.pth"), True)
-    assert found["a"][0] is found["a"][1]
-    assert found["b"][0] is found["b"]
+    with pytest.raises(CheckpointError, match="contains itself"):
+        read_weights_only(save({"a": circle}, tmp_path / "circle.pth"), own_reader)
 
 
 # --- what is read

@@ -45,12 +45,46 @@ def test_best_and_last_only(tmp_path):
     assert checkpoint(keeper, 10, 0.3) == ["best_mIoU_iter_10.pth", "latest.pth"]
     assert checkpoint(keeper, 20, 0.2) == ["best_mIoU_iter_10.pth", "latest.pth"]
     assert checkpoint(keeper, 30, 0.5) == ["best_mIoU_iter_30.pth", "latest.pth"]
-    assert checkpoint(keeper, 40) == ["best_mIoU_iter_30.pth", "latest.pth"]
     assert files(tmp_path) == ["best_mIoU_iter_30.pth", "latest.pth"]
     assert not (tmp_path / "latest.pth").is_symlink()
-    assert (keeper.best.iteration, keeper.latest.iteration) == (30, 40)
-    assert keeper.latest.metrics is None
+    assert (keeper.best.iteration, keeper.latest.iteration) == (30, 30)
     assert keeper.best.kind == "best" and keeper.latest.kind == "latest"
+
+
+def test_what_was_not_evaluated_does_not_replace_what_was(tmp_path):
+    keeper = CheckpointKeeper(tmp_path)
+    assert checkpoint(keeper, 5) == ["latest.pth"]
+    assert (keeper.newest, keeper.latest.metrics) == (keeper.latest, None)
+    checkpoint(keeper, 10, 0.3)
+    for iteration in (12, 14):
+        assert checkpoint(keeper, iteration) == ["best_mIoU_iter_10.pth", "latest.pth", "resume.pth"]
+        assert files(tmp_path) == ["best_mIoU_iter_10.pth", "latest.pth", "resume.pth"]
+        assert (keeper.latest.iteration, keeper.newest.iteration, keeper.newest.kind) == (10, iteration, "resume")
+    resumed = CheckpointKeeper(tmp_path)
+    resumed.load_state_dict(json.loads((tmp_path / "resume.pth").read_text()), tmp_path / "resume.pth")
+    assert (resumed.latest, resumed.newest) == (keeper.latest, keeper.newest)
+    keeper.write(20, metrics_of(0.2), save)
+    assert files(tmp_path) == ["best_mIoU_iter_10.pth", "latest.pth", "resume.pth"]  # until the callbacks know
+    keeper.delete_superseded()
+    assert files(tmp_path) == ["best_mIoU_iter_10.pth", "latest.pth"]
+    assert keeper.newest == keeper.latest and keeper.latest.iteration == 20
+
+
+def test_what_only_serves_to_resume_is_no_stage(tmp_path):
+    keeper = CheckpointKeeper(tmp_path, only_best_and_last=False)
+    checkpoint(keeper, 10, 0.3)
+    keeper.write(12, None, save, is_stage=False)
+    assert names(keeper.kept) == ["best_mIoU_iter_10.pth", "iter_10.pth", "latest.pth", "resume.pth"]
+
+
+def test_an_older_checkpoint_says_nothing_about_the_latest(tmp_path):
+    keeper = CheckpointKeeper(tmp_path)
+    checkpoint(keeper, 10, 0.3)
+    checkpoint(keeper, 20, 0.2)
+    resumed = CheckpointKeeper(tmp_path)
+    best = tmp_path / "best_mIoU_iter_10.pth"
+    resumed.load_state_dict(json.loads(best.read_text()), best)
+    assert (resumed.best.path, resumed.latest) == (best, None)
 
 
 def test_an_equal_metric_is_no_new_best(tmp_path):
@@ -191,6 +225,13 @@ def test_max_keep_is_checked(tmp_path):
         CheckpointKeeper(tmp_path, max_keep=0)
 
 
+NEWEST = ("latest.pth", "resume.pth")
+
+
+def newest_iteration(state):
+    return (state["resume"] or state["latest"])["iteration"]
+
+
 class Killed(Exception):
     pass
 
@@ -232,9 +273,10 @@ def test_whenever_it_is_killed_what_was_told_exists(tmp_path_factory, values, ki
     kill_at = 10**9
     keeper = CheckpointKeeper(folder, **options)
     if (folder / "latest.pth").exists():
-        latest = folder / "latest.pth"
-        keeper.load_state_dict(json.loads(latest.read_text()), latest)
-    done = keeper.latest.iteration if keeper.latest is not None else 0
+        states = [(path, json.loads(path.read_text())) for path in folder.iterdir() if path.name in NEWEST]
+        path, state = max(states, key=lambda item: newest_iteration(item[1]))
+        keeper.load_state_dict(state, path)
+    done = keeper.newest.iteration if keeper.newest is not None else 0
     run(keeper, [item for item in work if item[0] > done])
     if any(item[0] > done for item in work):
         assert set(told) == set(files(folder))  # nothing is left over, nothing is missing

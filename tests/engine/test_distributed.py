@@ -1,21 +1,32 @@
+import contextlib
+import functools
+import multiprocessing
 import os
+import queue
 import signal
+import socket
+import time
+from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
 
 from mmseg.engine.distributed import (
+    Ballot,
     Rank,
     all_reduce_mean,
     all_reduce_sum,
     any_rank,
     broadcast_buffers,
     current_rank,
+    from_first,
     launch,
     world_size,
 )
-from mmseg.errors import DataError
+from mmseg.engine.group_place import GroupPlace
+from mmseg.errors import DataError, MMSegError, OutOfMemoryError
+from mmseg.termination import raise_on_signals
 
 
 def collectives(rank, factor):
@@ -90,3 +101,89 @@ def test_without_a_group_values_stay():
 def test_devices_must_match_the_world():
     with pytest.raises(ValueError, match="as many devices"):
         launch(add_one, 2, devices=["cpu"])
+
+
+def convert(folder):
+    Path(folder, f"made-by-{os.getpid()}").touch()
+    return os.getpid()
+
+
+def prepared_by_first(rank, folder):
+    pid = from_first(functools.partial(convert, folder))
+    ballot = Ballot()
+    assert ballot.any(rank.rank == 1, False, True) == (True, False, True)
+    return pid, all_reduce_sum(torch.tensor([pid == os.getpid()]).int()).item()
+
+
+def test_only_the_first_process_prepares(tmp_path):
+    pid, same = launch(prepared_by_first, 2, args=(str(tmp_path),))
+    assert [path.name for path in tmp_path.iterdir()] == [f"made-by-{pid}"] and same == 1
+    assert from_first(lambda: 5) == 5 and Ballot().any(True, False) == (True, False)
+
+
+def killed_while_others_wait(rank, dying):
+    if rank.rank == dying:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(600)
+
+
+def test_a_process_that_the_system_kills_is_want_of_memory():
+    with pytest.raises(OutOfMemoryError, match=r"process 1 was killed \(SIGKILL\).*memory"):
+        launch(killed_while_others_wait, 2, args=(1,))
+
+
+def in_group(rank, what):
+    if what == "fail" and rank.rank == 1:
+        raise DataError("the label mask of process 1 is broken")
+    if what == "die" and rank.rank == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what != "work":
+        time.sleep(600)  # in no collective, so that only being told can end it
+    return all_reduce_sum(torch.tensor([rank.rank + 1])).item()
+
+
+def join(place, what, answers):
+    raise_on_signals()
+    try:
+        answers.put((place.rank, launch(in_group, 1, (what,), devices=["cpu"], place=place)))
+    except (MMSegError, RuntimeError) as error:
+        answers.put((place.rank, str(error)))
+
+
+def run_group(what):
+    """Two processes that nobody watches; returns what `launch` gave in each, by rank, and their exit codes."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+    places = [GroupPlace(rank, rank, 2, "127.0.0.1", port) for rank in range(2)]
+    processes = [context.Process(target=join, args=(place, what, answers)) for place in places]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(200)
+    found = {}
+    with contextlib.suppress(queue.Empty):
+        while True:
+            found.update([answers.get(timeout=1)])
+    return found, [process.exitcode for process in processes]
+
+
+def test_joining_a_group():
+    assert run_group("work") == ({0: 3, 1: None}, [0, 0])
+
+
+def test_a_failure_in_a_group_is_raised_in_all():
+    sentence = "the label mask of process 1 is broken"
+    assert run_group("fail") == ({0: sentence, 1: sentence}, [0, 0])
+
+
+def test_a_group_ends_when_a_process_is_lost():
+    found, codes = run_group("die")
+    assert found == {1: "another process of the group ended without saying why"} and codes == [-signal.SIGKILL, 0]
+
+
+def test_a_group_needs_a_device_for_each_process():
+    with pytest.raises(ValueError, match="process 1 of this machine has no device"):
+        launch(add_one, 1, (1,), devices=["cuda:0"], place=GroupPlace(1, 1, 2, "127.0.0.1", 1))

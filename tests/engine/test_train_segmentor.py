@@ -63,13 +63,10 @@ def test_a_resumed_training_is_the_uninterrupted_one(tmp_path, workers):
         train(cfg, parts, callbacks=[KillAt7()])
     assert files(parts) == ["best_mIoU_iter_4.pth", "latest.pth", JSON_LOG]
     result = train(cfg, parts, resume_from=parts / "latest.pth")
-    log = losses(parts)
-    assert log[:4] + log[7:] == losses(whole)
-    assert log[4:7] == log[7:10]  # what was done twice
+    assert losses(parts) == losses(whole)  # what was done twice stands there once
     assert (result.best.iteration, result.best.metrics) == (expected.best.iteration, expected.best.metrics)
     assert files(parts) == files(whole)
-    by_iteration = {record["iter"]: record for record in records(parts, "val")}
-    assert list(by_iteration.values()) == records(whole, "val")
+    assert records(parts, "val") == records(whole, "val")
     a, b = load_checkpoint(whole / "latest.pth"), load_checkpoint(parts / "latest.pth")
     assert all(torch.equal(a["state_dict"][name], b["state_dict"][name]) for name in a["state_dict"])
 
@@ -153,6 +150,93 @@ def test_stop(tmp_path):
     stops = iter([False, False, True])
     result = train(full_cfg(tmp_path), tmp_path / "out", should_stop=lambda: next(stops))
     assert not result.completed and result.last.iteration == 2
+
+
+def same_weights(a, b):
+    states = [load_checkpoint(path)["state_dict"] for path in (a, b)]
+    return all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def means(work_dir):
+    return [(record["iter"], record["loss"]) for record in records(work_dir, "train")]
+
+
+def test_a_run_that_was_stopped_anywhere_goes_on_as_if_it_had_not(tmp_path):
+    cfg = full_cfg(tmp_path, norm=True)
+    cfg["log_config"]["interval"] = 4
+    train(cfg, tmp_path / "whole")
+    stop = Stop(6)
+    result = train(cfg, tmp_path / "parts", callbacks=[stop], should_stop=stop)
+    assert (result.completed, result.iteration, result.last.iteration) == (False, 6, 4)
+    assert result.newest.path == tmp_path / "parts" / "resume.pth" and result.newest.metrics is None
+    result = train(cfg, tmp_path / "parts", resume_from=result.newest.path)
+    assert result.completed and files(tmp_path / "parts") == files(tmp_path / "whole")
+    # The mean over iterations 5 to 8 holds those of before.
+    assert means(tmp_path / "parts") == means(tmp_path / "whole")
+    assert same_weights(tmp_path / "parts" / "latest.pth", tmp_path / "whole" / "latest.pth")
+
+
+@pytest.mark.parametrize("iteration", [4, 12])
+def test_an_evaluation_that_is_cut_short_is_repeated(tmp_path, iteration):
+    cfg = full_cfg(tmp_path, norm=True)
+    train(cfg, tmp_path / "whole")
+    stop = Stop(iteration)
+    result = train(cfg, tmp_path / "parts", callbacks=[stop], should_stop=stop)
+    assert (result.completed, result.iteration, result.newest.iteration) == (False, iteration, iteration)
+    assert [record["iter"] for record in records(tmp_path / "parts", "val")] == list(range(4, iteration, 4))
+    result = train(cfg, tmp_path / "parts", resume_from=result.newest.path)
+    assert result.completed and files(tmp_path / "parts") == files(tmp_path / "whole")
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    assert records(tmp_path / "parts", "val") == records(tmp_path / "whole", "val")
+    assert same_weights(tmp_path / "parts" / "latest.pth", tmp_path / "whole" / "latest.pth")
+
+
+def test_a_finished_training_is_not_evaluated_again(tmp_path):
+    cfg, out = full_cfg(tmp_path), tmp_path / "out"
+    first = train(cfg, out)
+    before = records(out, "val"), first.last.path.stat().st_mtime_ns
+    told = []
+
+    class Listen(Callback):
+        def on_checkpoint(self, event):
+            told.append((event.best, event.latest))
+
+    result = train(cfg, out, resume_from=out / "latest.pth", callbacks=[Listen()])
+    assert result.completed and (records(out, "val"), result.last.path.stat().st_mtime_ns) == before
+    assert told == [(first.best, first.last)]
+
+
+def test_checkpoints_by_the_clock(tmp_path):
+    class Listen(Callback):
+        iterations = []
+
+        def on_checkpoint(self, event):
+            self.iterations.append((event.iteration, event.latest.iteration, len(event.kept)))
+
+    train(full_cfg(tmp_path, max_iters=6), tmp_path / "out", callbacks=[Listen()], checkpoint_seconds=0)
+    # Before the first evaluation the latest is the newest; then that only serves to resume.
+    assert Listen.iterations == [(1, 1, 1), (2, 2, 1), (3, 3, 1), (4, 4, 2), (5, 4, 3), (6, 6, 2)]
+
+
+def test_another_number_of_processes_is_said(tmp_path, caplog):
+    cfg = full_cfg(tmp_path, max_iters=2, interval=1)
+    launch(train_in, 2, args=(cfg, tmp_path / "out"))
+    cfg["runner"]["max_iters"] = 3
+    train(cfg, tmp_path / "out", resume_from=tmp_path / "out" / "latest.pth")
+    assert "had 2 processes and this one has 1" in caplog.text
+
+
+class Stop(Callback):
+    """Asks to stop once so many iterations are done."""
+
+    def __init__(self, iteration):
+        self.iteration, self.done = iteration, 0
+
+    def on_iteration(self, event):
+        self.done = event.iteration
+
+    def __call__(self):
+        return self.done >= self.iteration
 
 
 def train_in(rank, cfg, work_dir):
