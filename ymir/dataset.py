@@ -9,22 +9,20 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Dict, List, Sequence, Tuple
+from typing import Callable, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
 
 from mmseg.errors import ImageError
+from ymir.annotation_files import AnnotationFiles, is_picture
 from ymir.atomic import replacing
-from ymir.coco import UNCOVERED, CocoFile, draw_label_mask, read_coco
+from ymir.coco import UNCOVERED, draw_label_mask
 from ymir.errors import DatasetError
 from ymir.image_header import image_shape
 from ymir.index import IndexItem, read_annotated_index
-from ymir.label_image import LabelColors, label_mask_of_picture, read_label_colors
+from ymir.label_image import label_mask_of_picture
 from ymir.task import BACKGROUND_CLASS, Task
-
-# An annotation with one of these suffixes is a label mask of its own image; anything else is a COCO json.
-PICTURE_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -37,9 +35,14 @@ class TrainingData:
     with_blank_area: bool
 
 
-def convert_annotations(task: Task, on_progress: Callable[[float], None]) -> TrainingData:
+def convert_annotations(
+    task: Task, on_progress: Callable[[float], None], files: Optional[AnnotationFiles] = None
+) -> TrainingData:
     """Write label masks and index files for training and validation under the output folder, and decide about the
     blank area.
+
+    Args:
+        files: the annotation files, where they have been read already (`preflight_training` reads them).
 
     Raises:
         DatasetError, ImageError: an index, an annotation or an image is not as the contract says.
@@ -49,13 +52,13 @@ def convert_annotations(task: Task, on_progress: Callable[[float], None]) -> Tra
         "train": read_annotated_index(paths.training_index_file),
         "val": read_annotated_index(paths.val_index_file),
     }
-    converter = _Converter(task)
+    converter = _Converter(task, AnnotationFiles.of(task) if files is None else files)
     total = sum(len(items) for items in splits.values())
     indexes, blank, done = {}, {}, 0
     for split, items in splits.items():
         masks = root / "label_masks" / split
         masks.mkdir(parents=True, exist_ok=True)
-        converter.check_overlap(items)
+        converter.read(items)
         lines, blank[split] = [], False
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             for item, (mask, has_blank) in zip(items, pool.map(lambda item: converter.convert(item, masks), items)):  # noqa: B023
@@ -76,51 +79,32 @@ def convert_annotations(task: Task, on_progress: Callable[[float], None]) -> Tra
 
 
 class _Converter:
-    """Turns index lines into mask files; every annotation file is read once."""
+    """Turns index lines into mask files."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, files: AnnotationFiles) -> None:
         self._class_names = task.class_names
-        self._annotations_dir = task.env.input.annotations_dir
-        self._coco: Dict[str, CocoFile] = {}
-        self._colors: Dict[Path, LabelColors] = {}
+        self._max_pixels = task.training.max_image_pixels
+        self._files = files
 
-    def check_overlap(self, items: Sequence[IndexItem]) -> None:
-        """Read the annotation files of `items`; refuse those that know none of the images or none of the classes."""
-        by_file: Dict[str, List[str]] = {}
-        for item in items:
-            if Path(item.annotation).suffix.lower() in PICTURE_SUFFIXES:
-                folder = Path(item.annotation).parent
-                if folder not in self._colors:
-                    self._colors[folder] = read_label_colors(folder, self._annotations_dir, self._class_names)
-            else:
-                by_file.setdefault(item.annotation, []).append(os.path.basename(item.image))
-        for annotation, names in by_file.items():
-            if annotation not in self._coco:
-                self._coco[annotation] = read_coco(Path(annotation))
-            coco = self._coco[annotation]
-            if not any(name in coco.annotations for name in names):
-                raise DatasetError(
-                    f"the annotation file {annotation} knows none of the {len(names)} images that the index pairs "
-                    f"with it"
-                )
-            if not set(coco.category_names.values()) & set(self._class_names):
-                raise DatasetError(
-                    f"the annotation file {annotation} has the categories {sorted(coco.category_names.values())}, "
-                    f"none of which is among class_names {list(self._class_names)}"
-                )
+    def read(self, items: Sequence[IndexItem]) -> None:
+        """Read the annotation files of `items`; the first thing that is wrong with them is raised."""
+        for error in self._files.read(items):
+            raise error
 
     def convert(self, item: IndexItem, folder: Path) -> Tuple[Path, bool]:
         """Write the label mask of one line; returns its path and whether some pixel of it is uncovered."""
-        shape = image_shape(Path(item.image))
-        if item.annotation in self._coco:
-            mask = draw_label_mask(self._coco[item.annotation], os.path.basename(item.image), shape, self._class_names)
-        else:
-            mask = label_mask_of_picture(Path(item.annotation), shape, self._colors[Path(item.annotation).parent])
+        shape = image_shape(Path(item.image), max_pixels=self._max_pixels)
+        if is_picture(item.annotation):
+            mask = label_mask_of_picture(Path(item.annotation), shape, self._files.colors(item.annotation))
             if mask.max() > len(self._class_names):
                 raise DatasetError(
                     f"the label mask {item.annotation} holds class {mask.max() - 1}, but there are "
                     f"{len(self._class_names)} classes"
                 )
+        else:
+            mask = draw_label_mask(
+                self._files.coco(item.annotation), os.path.basename(item.image), shape, self._class_names
+            )
         # The whole base name stays in, because a.jpg and a.png may both be there.
         path = folder / (os.path.basename(item.image) + ".png")
         _write_mask(path, mask)

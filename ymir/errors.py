@@ -4,6 +4,7 @@ import errno
 import traceback
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Optional
 
 from mmseg.errors import CheckpointError, ConfigError, DataError, ImageError, NonFiniteLossError
 
@@ -52,6 +53,22 @@ class NoGPUError(TaskError):
     return_code = ReturnCode.NO_GPU
 
 
+class TaskStopped(TaskError):
+    """A signal asked the task to end before it was done.
+
+    Args:
+        sentence: what was saved, and how the task goes on.
+        signal_number: of the signal.
+    """
+
+    def __init__(self, sentence: str, signal_number: int) -> None:
+        super().__init__(sentence, signal_number)
+        self.signal_number = signal_number
+
+    def __str__(self) -> str:
+        return self.args[0]
+
+
 # The first class that fits decides, so a subclass stands before its base.
 _CODES_OF_MMSEG = (
     (ConfigError, ReturnCode.CONFIG),
@@ -70,6 +87,19 @@ class Failure:
     return_code: int
     sentence: str
     details: str
+
+
+# What a full disk is reported as, with and without quotas and limits on the size of a file.
+_FULL = {
+    errno.ENOSPC: "no space left on the device",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file has reached the largest size that is allowed",
+}
+
+_MAX_SENTENCE = 2000
+
+# What a folder is reported as that cannot be written, or is no folder.
+_BARRED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
 
 
 def return_code_of(error: BaseException) -> ReturnCode:
@@ -94,11 +124,29 @@ def describe(error: BaseException) -> Failure:
     type."""
     code = return_code_of(error)
     text = " ".join(str(error).split())
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        sentence = f"no space left on the device while writing {error.filename or 'the results'}"
-    elif code is ReturnCode.OTHER or not text:
+    full = _full_disk(error)
+    if full is not None:
+        # Whoever was writing: that there is no room is no fault of a model or a data set.
+        code = ReturnCode.OTHER
+        sentence = f"{_FULL[full.errno]} while writing {full.filename or 'the results'}"
+        sentence += "" if full is error else f": {text}"
+    elif isinstance(error, OSError) and error.errno in _BARRED and error.filename:
+        sentence = f"cannot use {error.filename}: {error.strerror}"
+    elif not text or (code is ReturnCode.OTHER and not isinstance(error, TaskError)):
         sentence = f"{type(error).__name__}: {text}" if text else type(error).__name__
     else:
         sentence = text
+    if len(sentence) > _MAX_SENTENCE:  # it may quote a file
+        sentence = f"{sentence[:_MAX_SENTENCE]}…"
     details = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     return Failure(return_code=int(code), sentence=sentence, details=details)
+
+
+def _full_disk(error: BaseException) -> Optional[OSError]:
+    """The full disk behind `error`, if that is what it is about; torch raises another error over it."""
+    cause: Optional[BaseException] = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _FULL:
+            return cause
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return None

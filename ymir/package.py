@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional, Sequence, Tuple
+from typing import Any, Iterator, Optional, Sequence, Tuple
 
 from mmseg.apis import init_segmentor
 from mmseg.config import Config
 from ymir.errors import PackageError
 from ymir.task import BACKGROUND_CLASS
+from ymir.weights_file import check_weights_file
 
 WEIGHTS_SUFFIXES = (".pth", ".pt")
 
@@ -33,19 +34,35 @@ def find_package(files: Sequence[Path]) -> ModelPackage:
     Raises:
         PackageError: there is no config file or no weights among them, or one of the two does not exist.
     """
+    for problem in package_problems(files):
+        raise problem
+    return ModelPackage(config_file=config_file_of(files), weights_file=choose_weights(files))
+
+
+def package_problems(files: Sequence[Path]) -> Iterator[PackageError]:
+    """Everything that keeps `files` from being a package, as far as it shows without reading the config."""
     if not files:
-        raise PackageError(
+        yield PackageError(
             "config.yaml has no model_params_path, but infer and mining need a trained model: its config file "
             "(.py) and weights (.pth)"
         )
-    config = next((file for file in files if file.suffix == ".py"), None)
-    weights = choose_weights(files)
+        return
+    config, weights = config_file_of(files), choose_weights(files)
     for what, file in (("config file (.py)", config), ("weights (.pth)", weights)):
         if file is None:
-            raise PackageError(f"model_params_path names no {what}: {', '.join(map(str, files))}")
-        if not file.is_file():
-            raise PackageError(f"model_params_path names {file}, which is not a file")
-    return ModelPackage(config_file=config, weights_file=weights)
+            yield PackageError(f"model_params_path names no {what}: {', '.join(map(str, files))}")
+        elif file is weights:
+            try:
+                check_weights_file(file, "model_params_path names")
+            except PackageError as error:
+                yield error
+        elif not file.is_file():
+            yield PackageError(f"model_params_path names {file}, which is not a file")
+
+
+def config_file_of(files: Sequence[Path]) -> Optional[Path]:
+    """The config file among `files`."""
+    return next((file for file in files if file.suffix == ".py"), None)
 
 
 def read_package_config(package: ModelPackage) -> Config:
@@ -57,6 +74,9 @@ def read_package_config(package: ModelPackage) -> Config:
     cfg = Config.fromfile(package.config_file, base_root=package.config_file.parent)
     if not isinstance(cfg.get("model"), dict):
         raise PackageError(f"the model config {package.config_file} has no 'model'")
+    data = cfg.get("data")
+    if data is not None and not isinstance(data, dict):
+        raise PackageError(f"the model config {package.config_file} has a {type(data).__name__} as 'data', not a dict")
     return cfg
 
 
@@ -67,6 +87,8 @@ def load_model(package: ModelPackage, cfg: Config, device: str) -> Any:
         raise PackageError(
             f"neither {package.config_file} nor {package.weights_file} says which classes the model knows"
         )
+    if not all(isinstance(name, str) for name in model.CLASSES):
+        raise PackageError(f"the classes of {package.config_file} must be names, but one of them is something else")
     return model
 
 

@@ -61,7 +61,7 @@ class Parameters(BaseModel):
         if field.annotation is int and isinstance(value, bool):
             raise ValueError("a truth value is not a number")
         if field.annotation is str and isinstance(value, (bool, int, float)):
-            return str(value)
+            value = str(value)
         if isinstance(value, str):
             value = value.strip()
             choices = choices_of(field)

@@ -2,6 +2,10 @@
 
 Files are opened by Python and decoded from memory, because OpenCV's own reading of a path fails on some platforms when
 the path is not ASCII.
+
+A file that stops before its end is an error with both backends: OpenCV's decoders give nothing for one (the tests hold
+it to that, because older versions fill what is missing of a JPEG with grey), Pillow's raise. Of an animation or a file
+of several pages, the first picture is read.
 """
 
 import io
@@ -11,6 +15,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
+from mmseg.datasets.pillow_files import open_picture
 from mmseg.errors import DataError, ImageError
 
 #: OpenCV's decoding flag of each colour type. All but the `_ignore_orientation` ones turn the image upright by its
@@ -24,6 +29,10 @@ CV2_FLAGS = {
 }
 
 BACKENDS = ("cv2", "pillow")
+
+#: What OpenCV decodes at most: pixels on a side, and in all.
+MAX_SIDE = 1 << 20
+MAX_PIXELS = 1 << 30
 
 # What a grey image with transparency is laid over by mmcv's Pillow backend (RGB).
 _CANVAS = (124, 117, 104)
@@ -80,6 +89,21 @@ def read_mask(path: str, backend: str = "pillow") -> np.ndarray:
     return mask
 
 
+def check_opencv_limits(width: int, height: int, what: str, error: Type[DataError] = ImageError) -> None:
+    """Refuse sizes that OpenCV does not decode.
+
+    Args:
+        what: names the file; the message starts with it.
+
+    Raises:
+        ImageError, or what `error` says.
+    """
+    if max(width, height) > MAX_SIDE:
+        raise error(f"{what} is {width} wide and {height} high, but at most {MAX_SIDE} pixels on a side are decoded")
+    if width * height > MAX_PIXELS:
+        raise error(f"{what} is {width} wide and {height} high, but at most {MAX_PIXELS} pixels are decoded")
+
+
 def _read_bytes(path: str, kind: str, error: Type[DataError]) -> bytes:
     try:
         with open(path, "rb") as file:
@@ -93,18 +117,29 @@ def _read_bytes(path: str, kind: str, error: Type[DataError]) -> bytes:
 
 
 def _decode_cv2(data: bytes, flag: int, path: str, kind: str, error: Type[DataError]) -> np.ndarray:
+    image, cause = None, None
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
-    except cv2.error as cause:
-        raise error(f"cannot decode {kind} {path}: {cause.err if hasattr(cause, 'err') else cause}") from cause
+    except cv2.error as caught:
+        cause = caught
     if image is None:
-        raise error(f"cannot decode {kind} {path}: it is damaged, truncated or of an unknown format")
+        _check_size(data, path, kind, error)
+        raise error(f"cannot decode {kind} {path}: it is damaged, truncated or of an unknown format") from cause
     return image
 
 
-def _decode_pillow(data: bytes, color_type: str, path: str, kind: str, error: Type[DataError]) -> np.ndarray:
+def _check_size(data: bytes, path: str, kind: str, error: Type[DataError]) -> None:
     try:
-        image = Image.open(io.BytesIO(data))
+        width, height = open_picture(io.BytesIO(data)).size
+    except Exception:  # the header is what is wrong; the caller says so
+        return
+    check_opencv_limits(width, height, f"{kind} {path}", error)
+
+
+def _decode_pillow(data: bytes, color_type: str, path: str, kind: str, error: Type[DataError]) -> np.ndarray:
+    _check_size(data, path, kind, error)
+    try:
+        image = open_picture(io.BytesIO(data))
         image.load()
         return _pillow_array(image, color_type)
     except Exception as cause:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and more

@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pycocotools import mask as rle
 
-from ymir.coco import decode_segmentation, draw_label_mask, encode_class_map, read_coco
+from ymir.coco import decode_segmentation, draw_label_mask, read_coco
 from ymir.errors import DatasetError
 
 masks = arrays.arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12)))
@@ -138,18 +139,135 @@ def test_a_file_that_is_no_coco_json_is_named(tmp_path, text, message):
         read_coco(path)
 
 
-@given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 4)))
-def test_a_class_map_comes_back_from_its_annotations(class_map):
-    categories = {1: 10, 2: 20, 4: 40}
-    annotations = encode_class_map(class_map, categories)
-    assert [a["category_id"] for a in annotations] == [categories[c] for c in (1, 2, 4) if (class_map == c).any()]
-    for annotation in annotations:
-        index = annotation["category_id"] // 10
-        mask = rle.decode(annotation["segmentation"]).astype(bool)
-        np.testing.assert_array_equal(mask, class_map == index)
-        rows, columns = np.nonzero(mask)
-        width, height = np.ptp(columns) + 1, np.ptp(rows) + 1
-        assert annotation["bbox"] == [columns.min(), rows.min(), width, height]
-        assert annotation["area"] == mask.sum()
-        assert annotation["iscrowd"] == 0
-        json.dumps(annotation)
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"images": {}}, "has no list 'images'"),
+        ({"annotations": "x"}, "has no list 'annotations'"),
+        ({"images": ["a"]}, "images holds 'a', which is no object"),
+        ({"images": [{"id": None, "file_name": "a"}]}, "is None"),
+        ({"images": [{"id": True, "file_name": "a"}]}, "is True"),
+        ({"images": [{"id": 1, "file_name": 5}]}, "the file_name of the image .* is 5"),
+        (
+            {"images": [{"id": 1, "file_name": "a"}, {"id": "1", "file_name": "b"}]},
+            "image id 1 is given to both 'a' and",
+        ),
+        ({"categories": [{"id": 1, "name": "a"}, {"id": 1.0, "name": "b"}]}, "category id 1 is given to both 'a' and"),
+        ({"annotations": [{"image_id": [1], "category_id": 1}]}, "has no image_id or category_id"),
+        ({"annotations": [{"image_id": 1, "category_id": 1.5}]}, "has no image_id or category_id"),
+    ],
+)
+def test_a_fault_in_a_section_is_named(tmp_path, content, message):
+    path = coco_file(tmp_path, **{"images": [], "categories": [], "annotations": [], **content})
+    with pytest.raises(DatasetError, match=message):
+        read_coco(path)
+    faults = []
+    if "no list" not in message:
+        read_coco(path, faults.append)
+        assert len(faults) == 1
+
+
+def test_ids_are_compared_as_what_they_mean_and_entries_may_repeat(tmp_path):
+    path = coco_file(
+        tmp_path,
+        # The annotations come first, in an order of their own.
+        annotations=[
+            {"id": 1, "image_id": "8", "category_id": "1", "segmentation": block(slice(0, 1), slice(0, 6))},
+            {"id": 2, "image_id": 7, "category_id": 1.0, "segmentation": block(slice(1, 2), slice(0, 6))},
+            {"id": 3, "image_id": 8, "category_id": 2, "segmentation": block(slice(0, 2), slice(0, 1))},
+            {"id": 4, "image_id": "x-街", "category_id": 1, "segmentation": block(slice(3, 4), slice(0, 6))},
+            {"id": 5, "image_id": 7, "category_id": 99, "segmentation": "of a category that is nowhere"},
+        ],
+        # One image under two ids, with a leading space, and one whose id is a text.
+        images=[
+            {"id": 7, "file_name": "x/ a.jpg"},
+            {"id": 8, "file_name": " a.jpg"},
+            {"id": 7, "file_name": " a.jpg"},
+            {"id": "x-街", "file_name": "街.jpg"},
+        ],
+        categories=[{"id": 1, "name": " road"}, {"id": "2", "name": "car "}],
+        info={"not": ["of", "interest"]},
+    )
+    coco = read_coco(path)
+    assert " a.jpg" in coco and "a.jpg" not in coco
+    expected = np.zeros((4, 6), np.uint8)
+    expected[:2] = 1
+    expected[:2, 0] = 2
+    np.testing.assert_array_equal(draw_label_mask(coco, " a.jpg", (4, 6), ["road", "car"]), expected)
+    assert [annotation["id"] for annotation in coco.annotations_of(" a.jpg")] == [1, 2, 3, 5]
+    assert draw_label_mask(coco, "街.jpg", (4, 6), ["road", "car"])[3].all()
+
+
+def test_numbers_that_json_does_not_have_are_read_and_do_not_matter_in_boxes(tmp_path):
+    path = tmp_path / "coco.json"
+    path.write_text(
+        '\ufeff{"images": [{"id": 1, "file_name": "a"}], "categories": [{"id": 1, "name": "road"}], "annotations": ['
+        '{"id": 1, "image_id": 1, "category_id": 1, "bbox": [NaN, Infinity, -Infinity, 1e999], "area": NaN, '
+        '"segmentation": [[0, 0, 6, 0, 6, 4, 0, 4]]}]}',
+        encoding="utf-8",
+    )
+    assert draw_label_mask(read_coco(path), "a", (4, 6), ["road"]).all()
+
+
+def test_polygons_that_leave_the_image_are_cut_at_its_border():
+    inside = decode_segmentation([[-50, -50, 500, -50, 500, 2, -50, 2]], (4, 6), "x")
+    assert inside[:2].all() and not inside[2:].any()
+    assert not decode_segmentation([[100, 100, 200, 100, 200, 200]], (4, 6), "x").any()
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(st.lists(st.floats(-2e3, 2e3) | st.integers(-20, 20), max_size=10), max_size=4),
+    st.integers(1, 6),
+    st.integers(1, 6),
+)
+def test_any_polygons_are_a_mask_or_refused(polygons, height, width):
+    try:
+        mask = decode_segmentation(polygons, (height, width), "annotation 7")
+    except DatasetError as error:
+        assert "annotation 7" in str(error)
+    else:
+        assert mask.shape == (height, width) and mask.dtype == bool
+
+
+def test_an_outline_without_end_is_refused_before_it_is_drawn():
+    zigzag = [coordinate for n in range(500) for coordinate in (9e6 * (-1) ** n, n)]
+    with pytest.raises(DatasetError, match=r"outline of a polygon is \d+ pixels long, but at most 4194304"):
+        decode_segmentation([zigzag], (8, 10), "x")
+
+
+def test_memory_does_not_grow_with_the_segmentations(tmp_path):
+    path, size = tmp_path / "coco.json", 60_000
+    with open(path, "w") as stream:
+        stream.write(
+            '{"images": [{"id": 1, "file_name": "a"}], "categories": [{"id": 1, "name": "b"}], "annotations": ['
+        )
+        for number in range(60):
+            polygon = ", ".join(["1.25"] * (size // 6))
+            annotation = f'{{"id": {number}, "image_id": 1, "category_id": 1, "segmentation": [[{polygon}]]}}'
+            stream.write(f",{annotation}" if number else annotation)
+        stream.write("]}")
+    assert path.stat().st_size > 3.5e6
+    tracemalloc.start()
+    try:
+        coco = read_coco(path)
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 100_000
+    # Two pieces of the file and one annotation of which every number is an object.
+    assert peak < 8e6
+    assert len(next(coco.annotations_of("a"))["segmentation"][0]) == size // 6
+
+
+def test_a_file_that_changed_is_an_error(tmp_path):
+    path = coco_file(
+        tmp_path,
+        images=[{"id": 1, "file_name": "a"}],
+        categories=[],
+        annotations=[{"id": 1, "image_id": 1, "category_id": 1}],
+    )
+    coco = read_coco(path)
+    path.write_text("{}")
+    with pytest.raises(DatasetError, match="has changed"):
+        list(coco.annotations_of("a"))

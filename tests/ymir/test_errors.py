@@ -35,6 +35,15 @@ from ymir.errors import describe
             160004,
             "no space left on the device while writing /out/x",
         ),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), 160004, "the disk quota is used up while writing the results"),
+        (
+            OSError(errno.EFBIG, "File too large", "/out/x"),
+            160004,
+            "a file has reached the largest size that is allowed while writing /out/x",
+        ),
+        (PermissionError(errno.EACCES, "Permission denied", "/out/x"), 160004, "cannot use /out/x: Permission denied"),
+        (OSError(errno.EROFS, "Read-only file system", "/out"), 160004, "cannot use /out: Read-only file system"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/o/x"), 160004, "cannot use /o/x: Not a directory"),
     ],
 )
 def test_every_exception_has_a_code_and_one_sentence(error, code, sentence):
@@ -55,3 +64,26 @@ def test_the_details_are_the_traceback():
         details = describe(error).details
     assert "inner" in details
     assert details.rstrip().endswith("ymir.errors.DatasetError: no images")
+
+
+def test_a_full_disk_is_recognised_behind_another_error():
+    with pytest.raises(mmseg_errors.CheckpointError) as caught:
+        try:
+            try:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            except OSError:
+                raise RuntimeError("unexpected pos 832 vs 726")  # noqa: B904 - as torch does it
+        except RuntimeError as error:
+            raise mmseg_errors.CheckpointError(f"the checkpoint x cannot be written: {error}") from error
+    failure = describe(caught.value)
+    assert failure.return_code == 160004
+    assert failure.sentence.startswith("no space left on the device while writing the results: the checkpoint x cannot")
+
+
+def test_an_error_that_was_dealt_with_is_not_looked_at():
+    with pytest.raises(errors.DatasetError) as caught:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError:
+            raise errors.DatasetError("no images") from None
+    assert describe(caught.value).sentence == "no images"

@@ -2,15 +2,23 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from mmseg.errors import ConfigError
 from ymir.errors import PackageError
-from ymir.package import ModelPackage, choose_weights, class_indices, find_package, read_package_config
+from ymir.package import (
+    ModelPackage,
+    choose_weights,
+    class_indices,
+    find_package,
+    package_problems,
+    read_package_config,
+)
 
 
 def files(folder, *names):
     for name in names:
-        (folder / name).write_text("")
+        torch.save({}, str(folder / name))
     return [folder / name for name in names]
 
 
@@ -33,6 +41,37 @@ def test_an_incomplete_package_is_one_sentence(tmp_path, names, message):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(PackageError, match=r"gone\.pth, which is not a file"):
         find_package([*files(tmp_path, "a.py"), tmp_path / "gone.pth"])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: path.write_bytes(b""), "which is empty"),
+        (lambda path: path.write_text("no weights"), "which is a text, not a checkpoint"),
+        (lambda path: path.write_text("\n <!DOCTYPE html>"), "which is a web page, not a checkpoint"),
+        (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n\0\0"), "which begins like no file of weights"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-30]), "which is damaged or truncated"),
+        (lambda path: (path.unlink(), path.mkdir()), "which is a folder"),
+        (lambda path: (path.unlink(), path.symlink_to("gone")), "which is not a file"),
+    ],
+)
+def test_weights_that_are_none_are_known_by_their_first_bytes(tmp_path, spoil, message):
+    package = files(tmp_path, "a.py", "a.pth")
+    find_package(package)
+    spoil(package[1])
+    with pytest.raises(PackageError, match=rf"model_params_path names {package[1]}, {message}"):
+        find_package(package)
+
+
+def test_weights_in_the_older_format_pass(tmp_path):
+    package = files(tmp_path, "a.py", "a.pth")
+    torch.save({"w": torch.zeros(3)}, str(package[1]), _use_new_zipfile_serialization=False)
+    assert find_package(package).weights_file == package[1]
+
+
+def test_all_that_is_wrong_with_a_package_is_found(tmp_path):
+    problems = [str(problem) for problem in package_problems([tmp_path / "a.py", tmp_path / "b.pth"])]
+    assert problems == [f"model_params_path names {tmp_path / name}, which is not a file" for name in ("a.py", "b.pth")]
 
 
 def package_with(folder, text):
