@@ -6,8 +6,14 @@ ARG BASE_IMAGE=pytorch/pytorch:1.8.0-cuda11.1-cudnn8-runtime
 # hadolint ignore=DL3006
 FROM ${BASE_IMAGE}
 
+ARG BASE_IMAGE
+# Which state of the sources it is made of, for example --build-arg REVISION="$(git rev-parse HEAD)".
+ARG REVISION=unknown
 LABEL org.opencontainers.image.title="ymir-mmsegmentation" \
       org.opencontainers.image.description="YMIR executor for semantic segmentation: train, infer and mine" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.base.name="${BASE_IMAGE}" \
       org.opencontainers.image.licenses="Apache-2.0"
 
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]

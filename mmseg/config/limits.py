@@ -4,6 +4,8 @@ from typing import Any, List, Tuple
 
 MAX_FILE_BYTES = 1 << 20
 MAX_FILES = 200  # files read for one config, bases included
+MAX_TOTAL_BYTES = 4 << 20  # of all these files; parsing takes about two seconds for each MiB
+MAX_MESSAGE = 1000  # characters of an error's text, which may quote the file
 MAX_BASE_DEPTH = 20  # a base of a base of a base …
 MAX_STEPS = 500_000
 MAX_ITEMS = 100_000

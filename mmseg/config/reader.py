@@ -1,21 +1,30 @@
 """Reads a config file with its bases: Python without executing it, JSON and YAML."""
 
 import ast
+import contextlib
 import json
 import os
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Tuple, Union
-
-import yaml
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
 
 from mmseg.config.custom_imports import IMPORTS_KEY, is_built_in
 from mmseg.config.evaluator import Evaluator
-from mmseg.config.limits import MAX_BASE_DEPTH, MAX_FILE_BYTES, MAX_FILES, MAX_ITEMS, Budget, LimitError
+from mmseg.config.limits import (
+    MAX_BASE_DEPTH,
+    MAX_FILE_BYTES,
+    MAX_FILES,
+    MAX_MESSAGE,
+    MAX_TOTAL_BYTES,
+    Budget,
+    LimitError,
+)
 from mmseg.config.merge import BASE_KEY, DEPRECATION_KEY, merge, without_delete_keys
 from mmseg.config.source import FILE_VARIABLES, References, parse_python
+from mmseg.config.yaml_text import parse_yaml
 from mmseg.errors import ConfigError
 
 SUFFIXES = (".py", ".json", ".yaml", ".yml")
+_MAX_PATH = 4095  # of Linux
 _Resolver = Callable[[str], Any]
 
 
@@ -26,7 +35,8 @@ def read_file(path: Union[str, Path], base_root: Optional[Path] = None) -> Dict[
     :raises ConfigError: when the file or one of its bases cannot be read or asks for something that is not allowed
     """
     filename = os.path.abspath(os.path.expanduser(os.fspath(path)))
-    return _Reader(base_root).read(filename, [])
+    with _short_messages():
+        return _Reader(base_root).read(filename, [])
 
 
 def read_text(text: str, suffix: str) -> Dict[str, Any]:
@@ -38,7 +48,8 @@ def read_text(text: str, suffix: str) -> Dict[str, Any]:
         raise ConfigError(f"a config text must be of the kind {', '.join(SUFFIXES)}, not {suffix!r}")
     if len(text) > MAX_FILE_BYTES:
         raise ConfigError(f"<string>: the config is longer than {MAX_FILE_BYTES} characters")
-    return _Reader(None).resolve("<string>", suffix, text, [])
+    with _short_messages():
+        return _Reader(None).resolve("<string>", suffix, text, [])
 
 
 def evaluate_expression(text: str, name: str) -> Any:
@@ -47,17 +58,30 @@ def evaluate_expression(text: str, name: str) -> Any:
     :param name: stands for the file in messages
     :raises ConfigError: when it is not an expression or not allowed
     """
-    module, references = parse_python(text.strip(), name)
-    if len(module.body) != 1 or not isinstance(module.body[0], ast.Expr):
-        raise ConfigError(f"{name}: {text[:100]!r} is not a value")
-    budget = Budget()
+    with _short_messages():
+        module, references = parse_python(text.strip(), name)
+        if len(module.body) != 1 or not isinstance(module.body[0], ast.Expr):
+            raise ConfigError(f"{name}: {text[:100]!r} is not a value")
+        budget = Budget()
 
-    def refuse(reference: str) -> Any:
-        raise LookupError(f"{{{{ {reference} }}}} is possible only in a config file")
+        def refuse(reference: str) -> Any:
+            raise LookupError(f"{{{{ {reference} }}}} is possible only in a config file")
 
-    evaluator = Evaluator(filename=name, budget=budget, references=references, resolve=refuse)
-    evaluator.check(module)
-    return _plain(evaluator.evaluate(module.body[0].value), budget, name)
+        evaluator = Evaluator(filename=name, budget=budget, references=references, resolve=refuse)
+        evaluator.check(module)
+        return _plain(evaluator.evaluate(module.body[0].value), budget, name)
+
+
+@contextlib.contextmanager
+def _short_messages() -> Iterator[None]:
+    """Messages quote names and values of a file, which may be as long as the file."""
+    try:
+        yield
+    except ConfigError as error:
+        text = str(error)
+        if len(text) <= MAX_MESSAGE:
+            raise
+        raise ConfigError(f"{text[:MAX_MESSAGE]}…") from error
 
 
 class _Reader:
@@ -67,6 +91,7 @@ class _Reader:
         self._base_root = None if base_root is None else os.path.realpath(os.fspath(base_root))
         self._budget = Budget()
         self._files = 0
+        self._bytes = 0
 
     def read(self, filename: str, children: List[str]) -> Dict[str, Any]:
         """Read a file; `children` are the files that led to it, by their real paths."""
@@ -79,7 +104,11 @@ class _Reader:
         suffix = os.path.splitext(filename)[1]
         if suffix not in SUFFIXES:
             raise ConfigError(f"{filename}: a config file must end in {', '.join(SUFFIXES)}")
-        return self.resolve(filename, suffix, _read_text_file(filename, children), [*children, real])
+        text = _read_text_file(filename, children)
+        self._bytes += len(text)
+        if self._bytes > MAX_TOTAL_BYTES:
+            raise ConfigError(f"{children[0]}: with its bases it is longer than {MAX_TOTAL_BYTES} characters")
+        return self.resolve(filename, suffix, text, [*children, real])
 
     def resolve(self, filename: str, suffix: str, text: str, children: List[str]) -> Dict[str, Any]:
         """From the text of a file to its content with its bases under it."""
@@ -128,9 +157,7 @@ class _Reader:
     def _load(self, filename: str, suffix: str, text: str, bases: "_Bases") -> Dict[str, Any]:
         references = References(text)
         references.quote_bare()
-        content = (
-            _parse_json(references.text, filename) if suffix == ".json" else _parse_yaml(references.text, filename)
-        )
+        content = _parse_json(references.text, filename) if suffix == ".json" else parse_yaml(references.text, filename)
         if not isinstance(content, dict):
             raise ConfigError(f"{filename}: a mapping is expected at the top, not {type(content).__name__}")
         content = _plain(content, self._budget, filename)
@@ -165,8 +192,9 @@ class _Bases:
     def of(self, declared: Any) -> Dict[str, Any]:
         """The entries of all files that the value of `_base_` names, none of which may define the same key."""
         paths = list(declared) if isinstance(declared, (list, tuple)) else [declared]
-        if not all(isinstance(path, str) and path and "\0" not in path for path in paths):
-            raise ConfigError(f"{self._filename}: {BASE_KEY} must be a path or a list of paths, not {declared!r}")
+        if not all(isinstance(path, str) and 0 < len(path) <= _MAX_PATH and "\0" not in path for path in paths):
+            # Not shown: it has not been copied yet, so its parts may be shared, and its text of any length.
+            raise ConfigError(f"{self._filename}: {BASE_KEY} must be a path or a list of paths")
         if self._read is None or self._read[0] != paths:
             if not self._children:
                 raise ConfigError(
@@ -258,31 +286,6 @@ def _parse_json(text: str, filename: str) -> Any:
         raise ConfigError(f"{filename}: {_message(error)}") from error
 
 
-class _YamlLoader(yaml.SafeLoader):
-    """PyYAML's safe loader, with tuples, and with a bound on what `<<` merge keys multiply."""
-
-    def flatten_mapping(self, node: Any) -> None:
-        super().flatten_mapping(node)
-        if len(node.value) > MAX_ITEMS:
-            raise LimitError(f"a mapping has more than {MAX_ITEMS} entries")
-
-    def tuple_of(self, node: Any) -> Tuple[Any, ...]:
-        return tuple(self.construct_sequence(node, deep=True))
-
-
-_YamlLoader.add_constructor("tag:yaml.org,2002:python/tuple", _YamlLoader.tuple_of)
-
-
-def _parse_yaml(text: str, filename: str) -> Any:
-    try:
-        return yaml.load(text, Loader=_YamlLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{filename}:{line}: this is not valid YAML: {error.problem}") from error
-    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        raise ConfigError(f"{filename}: this is not valid YAML: {_message(error)}") from error
-
-
 def _plain(value: Any, budget: Budget, filename: str) -> Any:
     """`value` as data of its own, nothing shared. Raises ConfigError for what no config may hold, or too much of it."""
     try:
@@ -294,6 +297,4 @@ def _plain(value: Any, budget: Budget, filename: str) -> Any:
 def _message(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "the config is nested too deeply to be read"
-    if isinstance(error, KeyError):
-        return f"there is no key {error.args[0]!r}"
     return str(error).split("\n")[0]

@@ -7,6 +7,7 @@ stand where an expression stands and inside strings, and only what the file itse
 
 import ast
 import io
+import itertools
 import re
 import tokenize
 import warnings
@@ -27,9 +28,9 @@ class References:
     """The references of one text, each replaced by a mark `{{MARK}}` that occurs nowhere else in it."""
 
     def __init__(self, text: str) -> None:
-        salt = 0
-        while f"_ref{salt}_" in text:
-            salt += 1
+        # In one pass: a text may hold as many of them as fit.
+        taken = set(re.findall(r"_ref([0-9]+)(?=_)", text))
+        salt = next(number for number in itertools.count() if str(number) not in taken)
         self._prefix = f"_ref{salt}_"
         self._names: List[str] = []
         self._mark = re.compile(r"\{\{?(" + self._prefix + r"\d+)\n*\}\}?")

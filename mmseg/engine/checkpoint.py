@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import torch.nn as nn
 
+from mmseg.engine.steady_file import SteadyFile
 from mmseg.engine.weights_only import read_weights_only
 from mmseg.errors import CheckpointError
 
@@ -70,7 +71,8 @@ def load_checkpoint(path: PathLike, map_location: Union[str, torch.device] = "cp
     if not os.path.exists(path):
         raise CheckpointError(f"there is no checkpoint {path}")
     if not os.path.isfile(path):
-        raise CheckpointError(f"{path} is a folder, expected a checkpoint file")
+        kind = "a folder" if os.path.isdir(path) else "no regular file"
+        raise CheckpointError(f"{path} is {kind}, expected a checkpoint file")
     try:
         empty = os.path.getsize(path) == 0
         with open(path, "rb"):
@@ -87,6 +89,7 @@ def load_checkpoint(path: PathLike, map_location: Union[str, torch.device] = "cp
     checkpoint["state_dict"] = _checked_state_dict(path, weights, device)
     if not isinstance(checkpoint.setdefault("meta", {}), dict):
         raise CheckpointError(f"{path} has a {type(checkpoint['meta']).__name__} as 'meta', expected a dict")
+    _check_classes(path, checkpoint["meta"].get("CLASSES"))
     for name, value in checkpoint.items():
         if name != "state_dict":
             checkpoint[name] = _to_device(value, device)
@@ -108,10 +111,18 @@ def _checked_state_dict(path: str, weights: Dict[Any, Any], device: torch.device
     for name, value in weights.items():
         if not isinstance(name, str) or not isinstance(value, torch.Tensor):
             raise CheckpointError(
-                f"{path} is not a checkpoint: its entry {name!r} is a {type(value).__name__}, expected a tensor"
+                f"{path} is not a checkpoint: its entry {name!r:.200} is a {type(value).__name__}, expected a tensor"
             )
         state_dict[name[len("module.") :] if name.startswith("module.") else name] = value.to(device)
     return state_dict
+
+
+def _check_classes(path: str, classes: Any) -> None:
+    """Names of classes are compared and shown, so they are text wherever they come from."""
+    names = classes.tolist() if isinstance(classes, np.ndarray) else classes
+    if names is None or (isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)):
+        return
+    raise CheckpointError(f"{path} has meta.CLASSES of the kind {type(classes).__name__}, expected a list of names")
 
 
 def _to_device(value: Any, device: torch.device) -> Any:
@@ -162,8 +173,9 @@ def save_checkpoint(
     beside = f"{path}.{os.getpid()}.tmp"
     try:
         with open(beside, "wb") as file:
-            torch.save(checkpoint, file)
-            file.flush()
+            steady = SteadyFile(file)
+            torch.save(checkpoint, steady)
+            steady.finish()
             os.fsync(file.fileno())
         os.replace(beside, path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError

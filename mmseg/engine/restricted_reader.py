@@ -14,18 +14,11 @@ from typing import Any, BinaryIO, Callable, Dict, Optional, Tuple
 import numpy as np
 import torch
 
-from mmseg.engine.checkpoint_records import (
-    NUMPY_NAMES,
-    Malformed,
-    RefusedGlobal,
-    StorageRecord,
-    TensorRecord,
-    as_bytes,
-)
+from mmseg.engine.checkpoint_limits import PYTHON_2_MODULES, is_archive
+from mmseg.engine.checkpoint_records import NUMPY_NAMES, Malformed, RefusedGlobal, StorageRecord, TensorRecord
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
-_PYTHON_2_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 
 # name of a storage class → (type of its elements, a type of the same size that numpy can hold)
 _STORAGES = {
@@ -83,7 +76,7 @@ def _not_called(*arguments: Any) -> Any:
     raise Malformed("makes a bare storage, which no checkpoint does")
 
 
-_NAMED = {
+NAMED = {
     name: Named(name, function)
     for name, function in {
         **NUMPY_NAMES,
@@ -96,23 +89,22 @@ _NAMED = {
         "_codecs.encode": _encode,
         "builtins.set": set,
         "builtins.complex": complex,
-        "builtins.bytearray": lambda data=b"": bytearray(as_bytes(data)),
     }.items()
 }
 
 
 class _Unpickler(pickle.Unpickler):
-    """An unpickler that knows the names of `_NAMED` only. `open_storage(kind, key, numel)` gives a storage."""
+    """An unpickler that knows the names of `NAMED` only. `open_storage(kind, key, numel)` gives a storage."""
 
     def __init__(self, file: BinaryIO, open_storage: Optional[Callable[[str, str, int], StorageRecord]] = None) -> None:
         super().__init__(file, encoding="utf-8")
         self._open_storage = open_storage
 
     def find_class(self, module: str, name: str) -> Any:
-        full = f"{_PYTHON_2_MODULES.get(module, module)}.{name}"
-        if full not in _NAMED:
+        full = f"{PYTHON_2_MODULES.get(module, module)}.{name}"
+        if full not in NAMED:
             raise RefusedGlobal(full)
-        return _NAMED[full]
+        return NAMED[full]
 
     def persistent_load(self, identity: Any) -> StorageRecord:
         sound = isinstance(identity, tuple) and len(identity) >= 5 and identity[0] == "storage"
@@ -218,7 +210,7 @@ def read_restricted(path: str) -> Any:
         RefusedGlobal: the file names something that is not in the table.
         Malformed: it holds what no `torch.save` writes. A damaged file can fail in other ways too.
     """
-    if zipfile.is_zipfile(path):
+    if is_archive(path):
         return _read_zip(path)
     with open(path, "rb") as file:
         size = file.seek(0, 2)

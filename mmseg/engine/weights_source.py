@@ -7,12 +7,13 @@ A config names weights by a file, by an address, or by a short name that stands 
 import functools
 import json
 import logging
+import os
 import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import torch
 
@@ -23,6 +24,9 @@ logger = logging.getLogger("mmseg")
 
 _TABLE = Path(__file__).with_name("published_weights.json")
 _SUFFIXES = (".pth", ".pt")
+_MAX_NAME = 255  # bytes of a file's name
+# Where timm publishes its weights; all files have the same name there.
+_TIMM = "https://huggingface.co/timm/{}/resolve/main/pytorch_model.bin"
 # Other spellings of the schemes.
 _SCHEMES = {"openmmlab": "open-mmlab", "modelzoo": "torchvision"}
 # Published files end in a date, a hash, or both: mit_b0_20220624-7e0fe6dd, resnet50_v1c-2cccc1ad.
@@ -48,7 +52,8 @@ class WeightsAddress:
 
     @classmethod
     def parse(cls, text: str) -> "WeightsAddress":
-        """Understand `open-mmlab://NAME`, `torchvision://NAME`, `mmcls://NAME`, `http(s)://…/FILE` or a path.
+        """Understand `open-mmlab://NAME`, `torchvision://NAME`, `mmcls://NAME`, `timm://NAME`, `http(s)://…/FILE` or a
+        path.
 
         Raises:
             CheckpointError: it names no file.
@@ -64,12 +69,15 @@ class WeightsAddress:
             address = cls(text, text, file_name, Path(file_name).stem)
         else:
             scheme = _SCHEMES.get(scheme.lower(), scheme.lower())
-            url = _published(scheme).get(rest)
             name = Path(rest).name
-            file_name = Path(urlsplit(url).path).name if url else name + ("" if name.endswith(_SUFFIXES) else ".pth")
+            url = _TIMM.format(quote(name)) if scheme == "timm" else _published(scheme).get(rest)
+            published = url if url and scheme != "timm" else None
+            own_name = name + ("" if name.endswith(_SUFFIXES) else ".pth")
+            file_name = Path(urlsplit(published).path).name if published else own_name
             address = cls(text, url, file_name if name else "", name, "backbone." if scheme == "mmcls" else "")
-        if address.file_name in ("", ".", "..", ".pth"):
-            raise CheckpointError(f"{text!r} names no file of weights")
+        unusable = len(address.file_name.encode("utf-8", "replace")) > _MAX_NAME or not address.file_name.isprintable()
+        if unusable or address.file_name in ("", ".", "..", ".pth"):
+            raise CheckpointError(f"{text[:200]!r} names no file of weights")
         return address
 
 
@@ -116,9 +124,9 @@ class WeightsSource:
 
     def find_local(self, text: str) -> Optional[Path]:
         """The file of the weights if it is on this machine: at the path itself, in a folder, or downloaded before."""
-        if "://" not in str(text) and Path(text).is_file():
-            return Path(text)
         address = WeightsAddress.parse(text)
+        if "://" not in str(text) and os.path.isfile(text):
+            return Path(text)
         for folder in self.folders:
             found = _search(folder, address)
             if found is not None:

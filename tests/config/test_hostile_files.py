@@ -119,6 +119,13 @@ HOSTILE = {
     "base with a null": "_base_ = 'a\\0.py'",
     "base that is no path": "_base_ = dict(a=1)",
     "many bases": "_base_ = ['empty.py'] * 100000",
+    "shared lists as base": "_base_ = [0]\nfor i in range(40):\n    _base_ = [_base_, _base_]\na = {{{{_base_.x}}}}",
+    "base of a long name": "_base_ = 'x' * 100000",
+    "long name that is not defined": "a = " + "b" * 100000,
+    "long key that is missing": "a = dict()['b' * 100000]",
+    "long key at the top": "a = 1\n_base_ = {{{{_base_." + "x" * 100000 + "}}}}",
+    "bases that are long together": "_base_ = ['long.py'] * 9",
+    "every mark that a reference could become": "a = '" + "".join(f"_ref{i}_" for i in range(70000)) + "' + 1",
 }
 
 
@@ -128,6 +135,7 @@ def test_hostile_file_is_refused_and_does_nothing(name, tmp_path: Path):
     package.mkdir()
     (tmp_path / "outside.py").write_text("a = 1\n")
     (package / "empty.py").write_text("")
+    (package / "long.py").write_text("#" * (1 << 19))
     (package / "link.py").symlink_to(tmp_path / "outside.py")
     text = HOSTILE[name]
     file = package / "hostile.py"
@@ -137,7 +145,7 @@ def test_hostile_file_is_refused_and_does_nothing(name, tmp_path: Path):
     assert "hostile.py" in str(error.value)
     assert len(str(error.value)) < 2000
     assert not canary.exists()
-    assert sorted(os.listdir(package)) == ["empty.py", "hostile.py", "link.py"]
+    assert sorted(os.listdir(package)) == ["empty.py", "hostile.py", "link.py", "long.py"]
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def test_the_start_script_gives_caches_a_place_in_the_temporary_folder(tmp_path)
     seen = json.loads(run.stdout)
     for name in ("HOME", "XDG_CACHE_HOME", "TORCH_HOME", "MPLCONFIGDIR"):
         assert Path(seen[name]).is_dir() and temporary in Path(seen[name]).parents, name
-    assert seen["PYTHONUNBUFFERED"] == "1"
+    assert seen["PYTHONUNBUFFERED"] == "1" and seen["HF_HUB_OFFLINE"] == "1" and seen["PYTHONNOUSERSITE"] == "1"
     assert os.listdir(str(tmp_path / "app")) == ["start.py"], "bytecode was written beside the code"
 
 
@@ -152,6 +152,37 @@ def test_a_home_folder_that_can_be_written_is_kept(tmp_path):
     (tmp_path / "app" / "start.py").write_text("import os\nprint(os.environ['HOME'])\n")
     run, _ = start(tmp_path, APP_DIR=str(tmp_path / "app"), HOME=str(tmp_path))
     assert run.stdout.strip() == str(tmp_path)
+
+
+def test_a_cache_folder_that_somebody_else_made_is_not_used(tmp_path):
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "start.py").write_text("import os\nprint(os.environ['HOME'])\n")
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    trap = tmp_path / "tmp" / f"ymir-cache-{os.getuid()}"
+    trap.symlink_to(tmp_path / "elsewhere")
+    run = subprocess.run(
+        ["bash", str(ROOT / "tools" / "start.sh")],
+        env={
+            "PATH": os.environ["PATH"],
+            "TMPDIR": str(tmp_path / "tmp"),
+            "PYTHON": sys.executable,
+            "APP_DIR": str(tmp_path / "app"),
+        },
+        capture_output=True,
+        text=True,
+    )
+    home = Path(run.stdout.strip())
+    assert home.parent == tmp_path / "tmp" and home != trap and not home.is_symlink()
+    assert home.stat().st_mode & 0o077 == 0
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_the_image_says_what_it_is():
+    labels = dict(re.findall(r'org\.opencontainers\.image\.([\w.]+)="([^"]*)"', arguments_of("LABEL")[0]))
+    assert set(labels) == {"title", "description", "version", "revision", "base.name", "licenses"}
+    assert f'version = "{labels["version"]}"' in (ROOT / "pyproject.toml").read_text()
+    assert labels["base.name"] == "${BASE_IMAGE}" and labels["revision"] == "${REVISION}"
 
 
 def test_the_start_script_runs_the_executor(tmp_path):

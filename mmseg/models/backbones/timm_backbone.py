@@ -11,6 +11,8 @@ from mmseg.models.layers.base_module import InitCfg
 
 # Parts of a classifier that a model has when it is not cut down to its features.
 _CLASSIFIER_PARTS = ("global_pool", "fc", "classifier")
+# Arguments of timm that name a place from which it fetches, or where it keeps what it fetched.
+_PLACES = ("pretrained_cfg", "pretrained_cfg_overlay", "cache_dir")
 
 
 class TIMMBackbone(BaseModule):
@@ -48,7 +50,9 @@ def build_timm_backbone(
     Args:
         model_name: as `timm.list_models()` lists them.
         features_only: return the maps of all stages, instead of the last one only.
-        pretrained: begin with the weights that timm knows of, which it downloads.
+        pretrained: a training begins with the weights that timm knows of. Nothing is fetched here, because the config
+            may be a stranger's: like those of every backbone they are a file in the folder of pre-trained weights, or
+            downloaded where the training allows that.
         checkpoint_path: a training begins with the weights of this file, named as timm names them; it is not read here.
         in_channels: channels of the image.
         init_cfg: initial weights over those of timm.
@@ -56,18 +60,38 @@ def build_timm_backbone(
             norm layer as configs name it.
 
     Raises:
-        ConfigError: timm is not installed, or cannot make the model.
+        ConfigError: timm is not installed, cannot make the model, or would have to fetch it from somewhere.
     """
+    if ":" in str(model_name):
+        raise ConfigError(f"TIMMBackbone: {model_name!r} names a place to fetch a model from, expected a model of timm")
+    for key in _PLACES:
+        if key in kwargs:
+            raise ConfigError(
+                f"TIMMBackbone: {key!r} is not possible, because nothing is fetched from where a config says"
+            )
     arguments = dict(kwargs)
     if "norm_layer" in arguments:
         arguments["norm_layer"] = NORM_LAYERS.get(arguments["norm_layer"])
     arguments.update(
         model_name=model_name,
         features_only=features_only,
-        pretrained=bool(pretrained and not checkpoint_path),
+        pretrained=False,
         in_chans=in_channels,
     )
-    return TIMMBackbone(arguments=arguments, checkpoint_path=checkpoint_path, init_cfg=init_cfg)
+    backbone = TIMMBackbone(arguments=arguments, checkpoint_path=checkpoint_path, init_cfg=init_cfg)
+    if pretrained and not checkpoint_path:
+        address = _published_weights(backbone.timm_model, str(model_name))
+        backbone.timm_model.init_cfg = {"type": "Pretrained", "checkpoint": address}
+    return backbone
+
+
+def _published_weights(model: torch.nn.Module, model_name: str) -> str:
+    """The address of the weights that timm has for a model."""
+    known = getattr(model, "pretrained_cfg", None) or {}
+    repository, url = str(known.get("hf_hub_id") or ""), str(known.get("url") or "")
+    if repository.startswith("timm/") and repository != "timm/":
+        return f"timm://{repository[len('timm/') :]}"
+    return url if url.startswith("https://") else f"timm://{model_name}"
 
 
 def _create_model(arguments: Mapping[str, Any]) -> torch.nn.Module:
