@@ -11,7 +11,7 @@ ARG BASE_IMAGE
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="ymir-mmsegmentation" \
       org.opencontainers.image.description="YMIR executor for semantic segmentation: train, infer and mine" \
-      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.version="0.2.0" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="${BASE_IMAGE}" \
       org.opencontainers.image.licenses="Apache-2.0"

@@ -106,7 +106,7 @@ class KeptImages:
             pool_size=len(self._assembly.images),
             skipped=len(self._assembly.images) - len(self._positions),
             created=datetime.now(timezone.utc),
-            pool_class_pixels=count_classes(pool).pixels,
+            pool_class_pixels=count_classes(pool).pixels if self._miner.covers_images else None,
         )
 
     def _draw(self, ranked: Tuple[int, int]) -> _Drawn:

@@ -11,7 +11,7 @@ UNKNOWN_COLOUR = (255, 214, 10)
 NO_REGION = -1
 
 # What is left of the image outside the regions: so much of its grey, and so much of its own colours.
-_GREY_LEFT, _COLOUR_LEFT = 0.35, 0.15
+_GREY_LEFT, _COLOUR_LEFT = 0.3, 0.35
 # The light line around all regions, which shows on the dimmed image whatever the colour of the outline within it.
 _HALO = 235
 # Lengths in pixels, as parts of the square root of the image's area: how thick an outline is, and how long the side of

@@ -1,3 +1,3 @@
 """The version of mmseg that checkpoints name."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -110,6 +110,9 @@ def test_infer_does_not_depend_on_how_mining_is_done(root, package, both, mining
     out = predicted(root, package, "-".join(mining.values()), **mining)
     assert (out / "infer-result.json").read_bytes() == (both / "infer-result.json").read_bytes()
     assert (out / "result.tsv").read_bytes() != (both / "result.tsv").read_bytes()
+    # RIPU's records hold the best windows of an image alone, which say nothing about all of the pool.
+    of_the_pool = "its share in the whole pool" in (out / "mining-report.html").read_text(encoding="utf-8")
+    assert of_the_pool == ("RIPU" not in mining.values())
 
 
 def test_mining_does_not_depend_on_the_views_of_infer(root, package, both):

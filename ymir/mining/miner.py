@@ -29,6 +29,8 @@ class Miner:
     superpixel_backend: Optional[str] = None
     # Whether `score` wants the network's features pooled over the image.
     needs_features = False
+    # Whether the regions that `score` gives cover the image, and do not only show the best places in it.
+    covers_images = True
 
     def superpixels(self, image: np.ndarray) -> Optional[np.ndarray]:
         """The superpixels that the algorithm wants of a BGR image (H, W, 3), uint8: (H, W) int32 labels, or None where

@@ -36,6 +36,8 @@ class RIPU(Miner):
         ripu_region_radius: radius of a window in pixels.
     """
 
+    covers_images = False
+
     def __init__(self, *, max_kept_mining_image: int, topk_superpixel_score: int, ripu_region_radius: int) -> None:
         self._max_kept = max_kept_mining_image
         self._topk = topk_superpixel_score
