@@ -5,13 +5,18 @@ needs each pixel once, so the network's own small logits are kept and a band at 
 to stay in a CPU's cache until it has been used.
 """
 
-from typing import Iterator, List, Optional, Sequence, Tuple
+from functools import partial
+from typing import Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import torch
 
+from mmseg.engine.band_threads import run_in_threads
 from mmseg.engine.row_sources import CroppedRows, FlippedRows, MeanRows, ResizedRows, RowSource, Size, TensorRows
 from mmseg.engine.running_max import class_dtype, first_best, running_max
 from mmseg.errors import DataError
+
+# Bands from top to bottom: the row of the image at which each begins, and its logits (C, n, W).
+Bands = Iterator[Tuple[int, torch.Tensor]]
 
 # Values of a band: on a CPU few enough to stay in its cache and enough to keep its threads busy, elsewhere bounded by
 # memory alone.
@@ -127,7 +132,7 @@ class LogitBands:
         """The single predictions whose mean this is: several views or samples, or this one alone."""
         return self._members or (self,)
 
-    def bands(self, rows: Optional[int] = None) -> Iterator[Tuple[int, torch.Tensor]]:
+    def bands(self, rows: Optional[int] = None) -> Bands:
         """All logits from top to bottom, each band made when it is asked for.
 
         Args:
@@ -140,14 +145,15 @@ class LogitBands:
         """
         if rows is not None and rows < 1:
             raise ValueError(f"a band has at least one row, not {rows}")
+        tops = range(0, self.size[0], self._rows)
         if rows is None or rows == self._rows:
-            for top, logits in self._source_bands():
-                yield top, self._by_class(logits)
+            for top, logits in self._bands(tops):
+                yield top, logits.contiguous()
             return
         # Always made in the same pieces, because a pixel's last digit may depend on what is computed along with it.
         held: List[torch.Tensor] = []
         top = count = 0
-        for _, logits in self._source_bands():
+        for _, logits in self._source_bands(tops):
             held.append(logits)
             count += logits.shape[1]
             if count < rows and top + count < self.size[0]:
@@ -156,10 +162,22 @@ class LogitBands:
             for band in joined.split(rows, dim=1):
                 if band.shape[1] < rows and top + band.shape[1] < self.size[0]:
                     break
-                yield top, self._by_class(band)
+                yield top, self._by_class(band).contiguous()
                 top += band.shape[1]
                 count -= band.shape[1]
             held = [joined[:, joined.shape[1] - count :]] if count else []
+
+    def consume(self, consumer: Callable[[Bands], None]) -> None:
+        """Have a consumer go through all bands, on a CPU several at once.
+
+        Args:
+            consumer: is called for each of several parts of the image, in as many threads as torch may use here, with
+                what `bands` yields for that part, of which the rows of one channel are contiguous at least.
+        """
+        tops = range(0, self.size[0], self._rows)
+        parts = min(torch.get_num_threads(), len(tops)) if self.device.type == "cpu" else 1
+        bounds = [len(tops) * part // parts for part in range(parts + 1)]
+        run_in_threads([partial(consumer, self._bands(tops[begin:end])) for begin, end in zip(bounds[:-1], bounds[1:])])
 
     def tensor(self) -> torch.Tensor:
         """All logits at once, (channels, H, W). Not to be written to."""
@@ -178,12 +196,7 @@ class LogitBands:
         """
         if self._class_map is None:
             result = torch.empty(self.size, dtype=class_dtype(self.channels), device=self.device)
-            for top, band in self._source_bands():
-                if self._threshold is None:
-                    classes = first_best(running_max(band.reshape(self.channels, -1)))
-                else:
-                    classes = torch.sigmoid(band) > self._threshold
-                result[top : top + band.shape[1]] = classes.view(band.shape[1:])
+            self.consume(partial(self._classify, result))
             self._class_map = result
         return self._class_map
 
@@ -195,12 +208,22 @@ class LogitBands:
         if self._threshold is None:
             self._class_map = best
 
-    def _source_bands(self) -> Iterator[Tuple[int, torch.Tensor]]:
-        height = self.size[0]
-        for top in range(0, height, self._rows):
-            yield top, self._source.rows(top, min(top + self._rows, height))
+    def _classify(self, result: torch.Tensor, bands: Bands) -> None:
+        for top, band in bands:
+            if self._threshold is None:
+                classes = first_best(running_max(band.view(self.channels, -1)))
+            else:
+                classes = torch.sigmoid(band[1]) > self._threshold
+            result[top : top + band.shape[1]] = classes.view(band.shape[1:])
+
+    def _bands(self, tops: Iterable[int]) -> Bands:
+        return ((top, self._by_class(logits)) for top, logits in self._source_bands(tops))
+
+    def _source_bands(self, tops: Iterable[int]) -> Bands:
+        for top in tops:
+            yield top, self._source.rows(top, min(top + self._rows, self.size[0]))
 
     def _by_class(self, logits: torch.Tensor) -> torch.Tensor:
         if self._threshold is not None:
-            logits = torch.cat([torch.zeros_like(logits), logits])
-        return logits.contiguous()
+            return torch.cat([torch.zeros_like(logits), logits])
+        return logits if logits[0].is_contiguous() else logits.contiguous()

@@ -100,6 +100,32 @@ def test_the_height_of_a_band_changes_no_bit(kind, align_corners):
         next(bands.bands(0))
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_a_consumer_gets_every_band_once_whatever_the_number_of_threads(threads):
+    bands = resized(noise(16, 40, 64), (320, 2048), False)
+    whole, seen = bands.tensor(), torch.full((16, 320, 2048), float("nan"))
+    parts = []
+
+    def consumer(part):
+        tops = []
+        for top, band in part:
+            assert seen[:, top : top + band.shape[1]].isnan().all()
+            seen[:, top : top + band.shape[1]] = band
+            tops.append(top)
+        parts.append(tops)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        bands.consume(consumer)
+        class_map = bands.class_map()
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(seen, whole)
+    assert len(parts) == threads and all(tops == sorted(tops) for tops in parts)
+    assert torch.equal(class_map.long(), whole.max(0).indices)
+
+
 class WatchedRows(TensorRows):
     """Notes how many rows are asked for at once."""
 

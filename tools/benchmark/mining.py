@@ -9,6 +9,7 @@ otherwise.
 
 import argparse
 import json
+import math
 import statistics
 import sys
 import tempfile
@@ -96,6 +97,10 @@ def compare_stages(images: Sequence[str], package: Sequence[str], repeat: int) -
         )
 
     full = bands().tensor()
+    # As many superpixels as there may be: slico makes about a quarter of that.
+    side = max(1, math.ceil(math.sqrt(labels.size / MAX_SUPERPIXELS)))
+    height, width = labels.shape
+    squares = (np.arange(height)[:, None] // side * -(-width // side) + np.arange(width) // side).astype(np.int32)
     class_map = full.max(dim=0).indices.to(torch.uint8).numpy()
     categories = {index: index + 1 for index in range(len(full))}
     stages: Dict[str, Tuple[Callable[[], Any], Callable[[], Any]]] = {
@@ -111,6 +116,10 @@ def compare_stages(images: Sequence[str], package: Sequence[str], repeat: int) -
         "RSAL, from probabilities or logits at the image's size": (
             lambda: straightforward.rsal_regions(probabilities, labels),
             lambda: rsal.score(full, labels),
+        ),
+        f"the same of {len(np.unique(squares))} square superpixels": (
+            lambda: straightforward.rsal_regions(probabilities, squares),
+            lambda: rsal.score(full, squares),
         ),
         "RIPU, from probabilities or logits at the image's size": (
             lambda: straightforward.ripu_image_score(probabilities, radius=RADIUS, topk=TOPK),

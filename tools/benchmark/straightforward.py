@@ -63,14 +63,15 @@ def slico(image: np.ndarray, max_count: int) -> np.ndarray:
 
 def rsal_regions(probabilities: torch.Tensor, labels: np.ndarray) -> List[Tuple[float, int]]:
     """Score and class of each superpixel, one after the other."""
-    two = probabilities.topk(min(2, len(probabilities)), dim=0).values
-    uncertainty = (two[1] / two[0]).numpy() if len(two) == 2 else np.zeros(labels.shape)
-    class_map = probabilities.argmax(dim=0).numpy()
+    values = probabilities.numpy()
+    ranked = np.sort(values, axis=0)
+    uncertainty = ranked[-2] / ranked[-1] if len(ranked) > 1 else np.zeros(labels.shape)
+    class_map = np.argmax(values, axis=0)
     regions = []
     for label in range(int(labels.max()) + 1):
         inside = labels == label
         if inside.any():
-            votes = np.bincount(class_map[inside], minlength=len(probabilities))
+            votes = np.bincount(class_map[inside], minlength=len(values))
             regions.append((float(uncertainty[inside].mean()), int(votes.argmax())))
     return regions
 

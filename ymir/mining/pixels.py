@@ -4,7 +4,7 @@ from typing import Callable, NamedTuple, Union
 
 import torch
 
-from mmseg.engine.logit_bands import LogitBands
+from mmseg.engine.logit_bands import Bands, LogitBands
 from mmseg.engine.running_max import class_dtype, first_best, running_max
 
 # Logits (C, H, W), or log-probabilities, in any floating-point type, or what makes them band by band.
@@ -85,20 +85,25 @@ def _by_band(logits: Logits, score: _Score) -> PixelScores:
         logits = LogitBands.of(logits)
     uncertainty = torch.empty(logits.size, dtype=logits.dtype, device=logits.device)
     class_map = torch.empty(logits.size, dtype=class_dtype(logits.channels), device=logits.device)
-    maxima = others = torch.empty(0, 0)
-    for top, band in logits.bands():
-        values = band.view(logits.channels, -1)
-        # Memory that is used again is in the cache already, and need not be got from the system.
-        if maxima.shape != values.shape:
-            maxima, others = torch.empty_like(values), torch.empty_like(values[1:])
-        running_max(values, out=maxima)
-        # What loses against the best before it, or is the best before and loses: all values of a pixel but its best.
-        torch.min(maxima[:-1], values[1:], out=others)
-        best = maxima[-1]
-        rows = slice(top, top + band.shape[1])
-        # best - best is 0, and NaN where best is infinite, which must show.
-        uncertainty[rows] = score(best, others).add_(best - best).view(band.shape[1:])
-        class_map[rows] = first_best(maxima).view(band.shape[1:])
+
+    def consumer(bands: Bands) -> None:
+        maxima = others = torch.empty(0, 0)
+        for top, band in bands:
+            values = band.view(len(band), -1)
+            # Memory that is used again is in the cache already, and need not be got from the system.
+            if maxima.shape != values.shape:
+                maxima, others = torch.empty_like(values), torch.empty_like(values[1:])
+            running_max(values, out=maxima)
+            # What loses against the best before it, or is the best before and loses: all values of a pixel but its
+            # best.
+            torch.min(maxima[:-1], values[1:], out=others)
+            best = maxima[-1]
+            rows = slice(top, top + band.shape[1])
+            # best - best is 0, and NaN where best is infinite, which must show.
+            uncertainty[rows] = score(best, others).add_(best - best).view(band.shape[1:])
+            class_map[rows] = first_best(maxima).view(band.shape[1:])
+
+    logits.consume(consumer)
     logits.remember_class_map(class_map)
     return PixelScores(uncertainty, class_map)
 
