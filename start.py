@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Optional
 
+from mmseg.allocator import keep_freed_memory
 from mmseg.termination import StopRequest, raise_on_signals
 from ymir.errors import Failure, TaskStopped, describe
 from ymir.group import read_group_place
@@ -23,6 +24,7 @@ def main() -> int:
     # Read by OpenMP when torch is loaded. Threads that spin while they wait are a trifle faster on an idle machine, but
     # where others use its cores too (the loader's workers do), every step waits for a thread that was not scheduled.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_freed_memory()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stdout)
     monitor, monitor_file, is_first = None, Path("/out/monitor.txt"), True
     try:

@@ -6,6 +6,7 @@ from typing import Any, Iterator, Optional, Sequence, Tuple
 
 from mmseg.apis import init_segmentor
 from mmseg.config import Config
+from mmseg.models.fused_batch_norm import fuse_batch_norm
 from ymir.errors import PackageError
 from ymir.task import BACKGROUND_CLASS
 from ymir.weights_file import check_weights_file
@@ -81,7 +82,7 @@ def read_package_config(package: ModelPackage) -> Config:
 
 
 def load_model(package: ModelPackage, cfg: Config, device: str) -> Any:
-    """The network of the package, in eval mode on `device`, with its .CLASSES."""
+    """The network of the package for prediction alone, in eval mode on `device`, with its .CLASSES."""
     model = init_segmentor(cfg, str(package.weights_file), device=device)
     if not model.CLASSES:
         raise PackageError(
@@ -89,6 +90,7 @@ def load_model(package: ModelPackage, cfg: Config, device: str) -> Any:
         )
     if not all(isinstance(name, str) for name in model.CLASSES):
         raise PackageError(f"the classes of {package.config_file} must be names, but one of them is something else")
+    fuse_batch_norm(model)
     return model
 
 

@@ -19,6 +19,7 @@ import torch.distributed as dist
 import torch.multiprocessing as multiprocessing
 from torch import nn
 
+from mmseg.allocator import keep_freed_memory
 from mmseg.engine.group_failures import ChildTraceback, GroupFailures, describe_failure, read_failure
 from mmseg.engine.group_place import GroupPlace
 from mmseg.errors import OutOfMemoryError
@@ -248,6 +249,7 @@ def _child(
     threads: int,
 ) -> None:
     raise_on_signals()
+    keep_freed_memory()
     rank = Rank(index, len(devices), devices[index])
     if rank.device.startswith("cuda"):
         torch.cuda.set_device(rank.device)

@@ -15,7 +15,7 @@ from mmseg.models import build_segmentor
 
 CONFIG_FILE = "configs/fastscnn/fast_scnn_lr0.12_8x4_160k_cityscapes.py"
 _ROOT = Path(__file__).resolve().parents[2]
-# Of the logits. Some are far from it; with this the best and the worst are up to about 60 apart, as of a trained network.
+# Of the logits. Few are far from it, so that the best and the worst are up to about 60 apart, as of a trained network.
 _STANDARD_DEVIATION = 1.0
 
 

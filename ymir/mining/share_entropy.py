@@ -1,9 +1,12 @@
 """The entropy of the classes' shares in windows of a class map."""
 
 import math
+from functools import partial
+from typing import Callable, Sequence
 
 import torch
 
+from mmseg.engine.band_threads import run_in_threads
 from mmseg.engine.running_max import class_dtype
 from ymir.mining.windows import window_sum
 
@@ -66,10 +69,10 @@ def _by_pairs(
     # The window around a pixel begins, in the padded map, at the pixel's own row and column.
     begin = at + torch.div(at, width, rounding_mode="floor") * (2 * radius)
     total = torch.zeros(len(at), dtype=torch.float64, device=class_map.device)
-    step = _WINDOWS_ON_CPU if class_map.device.type == "cpu" else max(1, len(at))
-    for first in range(0, len(at), step):
-        corner = begin[first : first + step]
-        steps = [y * (width + 2 * radius) + x for y in range(side) for x in range(side)]
+    steps = [y * (width + 2 * radius) + x for y in range(side) for x in range(side)]
+
+    def add(part: slice) -> None:
+        corner = begin[part]
         pixels = [padded.index_select(0, corner + away) for away in steps]
         equals = [torch.ones_like(pixel) for pixel in pixels]
         for i, pixel in enumerate(pixels):
@@ -78,8 +81,21 @@ def _by_pairs(
                 equals[i] += same
                 equals[j] += same
         for pixel, count in zip(pixels, equals):
-            total[first : first + step] += table.index_select(0, count.masked_fill_(pixel == outside, 1).long())
+            total[part] += table.index_select(0, count.masked_fill_(pixel == outside, 1).long())
+
+    if class_map.device.type != "cpu":
+        add(slice(None))
+        return total
+    parts = [slice(first, first + _WINDOWS_ON_CPU) for first in range(0, len(at), _WINDOWS_ON_CPU)]
+    share = -(-len(parts) // torch.get_num_threads())
+    if parts:
+        run_in_threads([partial(_each, add, parts[i : i + share]) for i in range(0, len(parts), share)])
     return total
+
+
+def _each(function: Callable[[slice], None], parts: Sequence[slice]) -> None:
+    for part in parts:
+        function(part)
 
 
 def _logarithms(most: int, device: torch.device) -> torch.Tensor:
