@@ -2,7 +2,7 @@
 
   python tools/soak.py --out DIR [--kills 10] [--seed 0] [--jobs training mining infer]
 Each job runs through start.py on generated street scenes, first undisturbed, then killed (-9, the whole process group)
-at moments drawn over the time that the undisturbed run took, and last to its end. Exits with 1 where anything differs.
+again and again at moments drawn by chance, and last to its end. Exits with 1 where anything differs.
 """
 
 import argparse
@@ -27,14 +27,18 @@ from tools.street_scenes import CLASSES
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZE = (192, 144)
+# The percentage in monitor.txt from which on a task does its work, and how often that is looked at, in seconds.
+_BEGUN, _PAUSE = 0.02, 0.01
 
 
-def run(env_file: Path, seconds: Optional[float] = None) -> bool:
-    """Run a task, in a process group of its own; killed after so many seconds unless it ended before. Whether it ended.
+def run(env_file: Path, kill_after: Optional[float] = None) -> bool:
+    """Run a task, in a process group of its own; killed so many seconds after its work has begun, unless it ended
+    before. Whether it ended.
 
     Raises SystemExit with its output where it failed.
     """
     log = env_file.parent / "log.txt"
+    (env_file.parent / "out" / "monitor.txt").unlink(missing_ok=True)
     with open(log, "ab") as stream:
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "start.py")],
@@ -43,8 +47,10 @@ def run(env_file: Path, seconds: Optional[float] = None) -> bool:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        while kill_after is not None and process.poll() is None and not has_begun(env_file):
+            time.sleep(_PAUSE)
         try:
-            status = process.wait(seconds)
+            status = process.wait(kill_after)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -52,6 +58,15 @@ def run(env_file: Path, seconds: Optional[float] = None) -> bool:
     if status != 0:
         raise SystemExit(f"{env_file} failed:\n{log.read_text(encoding='utf-8', errors='replace')[-5000:]}")
     return True
+
+
+def has_begun(env_file: Path) -> bool:
+    """Whether the task that runs is past looking at its input."""
+    try:
+        record = (env_file.parent / "out" / "monitor.txt").read_text(encoding="utf-8").split("\t")
+    except OSError:
+        return False
+    return float(record[2]) >= _BEGUN
 
 
 def result_files(out: Path, names: Sequence[str]) -> Dict[str, bytes]:
@@ -93,17 +108,19 @@ def soak(
     lasted = time.perf_counter() - started
     disturbed = write(f"{name}-disturbed")
     rng = random.Random(seed)
-    # Uniform over what a run takes; much of a short run is its start, which every attempt repeats.
+    # So that all kills come before the end, most of the time.
     moments: List[float] = []
-    for _ in range(kills):
-        moments.append(rng.uniform(0.3 * lasted, lasted))
-        if run(disturbed, moments[-1]):
-            print(f"{name}: it had ended by {moments[-1]:.1f} s; it is started again all the same")
+    while len(moments) < kills:
+        moment = rng.uniform(0, lasted / kills)
+        if run(disturbed, moment):
+            print(f"{name}: it ended before kill {len(moments) + 1}", flush=True)
+            break
+        moments.append(moment)
     run(disturbed)
     expected, found = (read(env.parent / "out") for env in (undisturbed, disturbed))
     differing = [key for key in sorted(set(expected) | set(found)) if expected.get(key) != found.get(key)]
     killed = ", ".join(f"{moment:.1f}" for moment in moments)
-    print(f"{name}: undisturbed {lasted:.1f} s; killed after {killed} s")
+    print(f"{name}: undisturbed {lasted:.1f} s; {len(moments)} kills, {killed} s after the work had begun")
     print(f"{name}: {'differing: ' + ', '.join(differing) if differing else f'{len(expected)} results are equal'}")
     return not differing
 
@@ -116,8 +133,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     parser.add_argument(
         "--jobs", nargs="+", choices=["training", "mining", "infer"], default=["training", "mining", "infer"]
     )
-    parser.add_argument("--iterations", type=int, default=120, help="of the training (120)")
-    parser.add_argument("--candidates", type=int, default=200, help="to mine and infer (200)")
+    parser.add_argument("--iterations", type=int, default=300, help="of the training (300)")
+    parser.add_argument("--candidates", type=int, default=600, help="to mine and infer (600)")
     options = parser.parse_args(arguments)
     shutil.rmtree(options.out, ignore_errors=True)
     write_data(options.out, train=16, val=4, candidates=options.candidates, size=SIZE)

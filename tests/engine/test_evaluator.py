@@ -7,7 +7,7 @@ from mmseg.datasets import build_dataset, build_test_loader, read_mask
 from mmseg.engine.distributed import launch
 from mmseg.engine.evaluator import build_evaluation_loader, evaluate
 from mmseg.engine.metrics import ConfusionMatrix
-from mmseg.engine.prediction import batch_logits
+from mmseg.engine.prediction import batch_predictions
 from mmseg.errors import ConfigError, DataError
 from tests.engine.tiny import make_model, test_set_cfg, write_images
 
@@ -63,13 +63,15 @@ def test_views_are_averaged(tmp_path):
     dataset = build_dataset(test_set_cfg(index, flip=True, ratios=[1.0, 1.5]))
     (batch,) = next(iter(build_test_loader(dataset, samples_per_gpu=1, workers_per_gpu=0)))
     model = make_model(norm=True).eval()
-    ((positions, logits),) = list(batch_logits(model, batch, "cpu"))
+    (prediction,) = batch_predictions(model, batch, "cpu")
     mean = 0
     for view, meta in zip(batch.images, batch.metas):
         probabilities = torch.softmax(model.inference(view, (24, 32)), dim=1)
         mean = mean + (probabilities.flip(3) if meta[0]["flip"] else probabilities) / len(batch.images)
-    assert len(batch.images) == 4 and positions == [0]
-    np.testing.assert_allclose(torch.softmax(logits, dim=1).numpy(), mean.numpy(), rtol=1e-4, atol=1e-5)
+    assert len(batch.images) == 4 and prediction.position == 0
+    np.testing.assert_allclose(
+        torch.softmax(prediction.logits.tensor(), dim=0).numpy(), mean[0].numpy(), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_mode_and_progress(tmp_path):
