@@ -24,6 +24,7 @@ echo
 echo "data           $out/in"
 echo "training       $out/training/out/models/result.yaml"
 echo "  curves       $out/training/out/models/train_log.jsonl, $out/training/out/tensorboard"
-echo "mining         $out/predict/out/result.tsv, $out/predict/out/masks"
+echo "mining         $out/predict/out/result.tsv, $out/predict/out/masks, $out/predict/out/overlays"
+echo "  page         $out/predict/out/mining-report.html"
 echo "infer          $out/predict/out/infer-result.json"
 echo "picture sheet  $out/predict/out/picture-sheet.png"
