@@ -15,7 +15,7 @@ from ymir.pretrained import choose_pretrained
 from ymir.problems import Problems
 from ymir.task import Task
 from ymir.training_arguments import parse_training_arguments
-from ymir.training_config import config_options, read_base_config
+from ymir.training_config import base_config_of
 from ymir.weights_file import check_weights_file
 
 # How the progress of a training's preflight is shared: the headers of the images, then the annotations.
@@ -107,8 +107,7 @@ def preflight_prediction(task: Task, on_progress: Callable[[float], None]) -> No
 def _check_config(task: Task, problems: Problems) -> None:
     with problems.collecting():
         arguments = parse_training_arguments(task.training.args_options)
-        base, options = read_base_config(task.training.config_file), config_options(task, arguments)
-        base.merge_from_dict({k: v for k, v in options.items() if k.split(".")[0] in ("model", "load_from")})
+        base = base_config_of(task, arguments)
         with problems.collecting():
             pretrained = choose_pretrained(task, arguments, base.get("load_from"), pretrained_addresses(base["model"]))
             if pretrained is not None:

@@ -23,7 +23,7 @@ from ymir.pretrained import choose_pretrained
 from ymir.results import Stage, write_training_result
 from ymir.task import OutputPaths, Task
 from ymir.training_arguments import TrainingArguments, parse_training_arguments
-from ymir.training_config import config_options, read_base_config, resolve_training_config
+from ymir.training_config import base_config_of, resolve_training_config
 from ymir.training_resume import FINGERPRINT_KEY, find_own_checkpoint, training_fingerprint
 
 # Parts of the task's progress: after checking the input, after converting the annotations, after the last iteration.
@@ -94,8 +94,7 @@ def prepare(task: Task, monitor: Monitor) -> Prepared:
     files = AnnotationFiles.of(task)
     preflight_training(task, Share(monitor, 0.0, _CHECKED).progress, files)
     arguments = parse_training_arguments(task.training.args_options)
-    base, options = read_base_config(task.training.config_file), config_options(task, arguments)
-    base.merge_from_dict({key: value for key, value in options.items() if key.split(".")[0] in ("model", "load_from")})
+    base = base_config_of(task, arguments)
     pretrained = choose_pretrained(task, arguments, base.get("load_from"), pretrained_addresses(base["model"]))
     data = convert_annotations(task, Share(monitor, _CHECKED, _CONVERTED).progress, files)
     cfg = resolve_training_config(task, data, arguments)

@@ -58,6 +58,18 @@ def read_base_config(config_file: str) -> Config:
     return cfg
 
 
+def base_config_of(task: Task, arguments: TrainingArguments) -> Config:
+    """The config file with what the options say about the model and the weights to start from: what can be checked
+    before the data set is known.
+
+    Raises:
+        ParameterError, ConfigError: as `resolve_training_config`.
+    """
+    base, options = read_base_config(task.training.config_file), config_options(task, arguments)
+    base.merge_from_dict({key: value for key, value in options.items() if key.split(".")[0] in ("model", "load_from")})
+    return base
+
+
 def set_image_size(pipeline: Any, size: Optional[Tuple[int, int]], crop: Optional[Tuple[int, int]] = None) -> None:
     """Set the (width, height) to which a pipeline resizes images (for a mosaic: each of them), and the (width, height)
     of its crops; None leaves them as they are."""

@@ -26,10 +26,12 @@ def open_picture(stream: BinaryIO) -> "Image.Image":
     magic = stream.read(_LONGEST_MAGIC)
     for name in FORMATS:
         factory, accepts = Image.OPEN.get(name, (None, None))
-        if factory is None or (accepts is not None and not _accepted(accepts(magic))):
+        if factory is None:
             continue
-        stream.seek(0)
         try:
+            if accepts is not None and not _accepted(accepts(magic)):
+                continue
+            stream.seek(0)
             return factory(stream, "")
         except (SyntaxError, IndexError, TypeError, struct.error):
             continue

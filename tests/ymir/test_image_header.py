@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from mmseg.datasets import read_image
 from mmseg.datasets.image_files import MAX_SIDE
+from mmseg.datasets.pillow_files import open_picture
 from mmseg.errors import ImageError
 from tests.ymir.task_files import write_image
+from ymir.bad_images import BadImage
 from ymir.image_header import image_shape
 
 PIXELS = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8), (5, 5), 0)
@@ -238,3 +240,13 @@ def test_a_file_without_permission_is_named(tmp_path):
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=root, stdout=subprocess.PIPE, check=True)
     assert f"the image {path} cannot be read: Permission denied" in done.stdout.decode()
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff", b"\0\0", b"BM\0", b"\0\0\1"])
+def test_a_file_of_a_few_bytes_is_no_picture(tmp_path, data):
+    # Fewer than some formats look at to know themselves.
+    with pytest.raises(UnidentifiedImageError):
+        open_picture(io.BytesIO(data))
+    path = tmp_path / "few.jpg"
+    path.write_bytes(data)
+    assert BadImage.of(str(path), ValueError("few"))[1:] == (0, 0)

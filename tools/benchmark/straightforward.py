@@ -37,7 +37,7 @@ class Network:
     @torch.no_grad()
     def small_logits(self, sample: Dict[str, Any]) -> torch.Tensor:
         """The network alone: logits (1, C, h, w) before they are resized."""
-        return self.model._decode(self.model.extract_feat(sample["img"][0][None].contiguous()))
+        return self.model.decode(self.model.extract_feat(sample["img"][0][None].contiguous()))
 
     @torch.no_grad()
     def probabilities(self, sample: Dict[str, Any], logits: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ from ymir.mining.image_miner import ImageMiner
 from ymir.mining.miner import MINERS, REGION_MINERS, ArrayFactory
 from ymir.mining.pixel_uncertainty import as_bands, pixel_uncertainty
 from ymir.mining.pixels import Logits
-from ymir.mining.pool_steps import ClassCounts, class_weights_fact, count_classes, select_best_regions
+from ymir.mining.pool_steps import ClassCounts, FinalScores, class_weights_fact, count_classes, weighed_by_class
 from ymir.mining.region_statistics import Features, Labels, region_statistics
 from ymir.mining.regions import Pool, RegionScores, Selection, rank_images
 from ymir.mining.superpixel_miner import SuperpixelMiner
@@ -47,14 +47,15 @@ class ClassBalancedImages(ImageMiner):
         return region_statistics(pixels, pixels.class_map, bands.channels)
 
     def select(self, pool: Pool, *, array: ArrayFactory = np.empty) -> Selection:
-        weights, facts, _ = _balance(pool)
+        weights, facts = _balance(count_classes(pool))
+        weighed = weighed_by_class(weights)
 
         def image_score(regions: RegionScores) -> float:
             contribution = weights[regions.class_id] * regions.pixel_count * regions.score
             return float(contribution.sum() / regions.pixel_count.sum())
 
         def choose(image_position: int, regions: RegionScores) -> RegionScores:
-            score = weights[regions.class_id] * regions.score
+            score = weighed(image_position, regions)
             best_first = np.argsort(-score, kind="stable")
             return regions.take(best_first, score[best_first])
 
@@ -81,36 +82,9 @@ class ClassBalancedRegions(SuperpixelMiner):
         ConfigError: as of SuperpixelMiner.
     """
 
-    def __init__(
-        self,
-        *,
-        superpixel_algorithm: str,
-        superpixel_backend: str,
-        uncertainty_method: str,
-        disagreement: str,
-        max_superpixel_per_image: int,
-        max_kept_mining_image: int,
-        topk_superpixel_score: int,
-    ) -> None:
-        super().__init__(
-            superpixel_algorithm=superpixel_algorithm,
-            superpixel_backend=superpixel_backend,
-            max_superpixel_per_image=max_superpixel_per_image,
-            uncertainty_method=uncertainty_method,
-            disagreement=disagreement,
-        )
-        self._max_kept = max_kept_mining_image
-        self._topk = topk_superpixel_score
-
-    def select(self, pool: Pool, *, array: ArrayFactory = np.empty) -> Selection:
-        weights, facts, regions_in_pool = _balance(pool)
-
-        def weighed(image_position: int, regions: RegionScores) -> np.ndarray:
-            return regions.score * weights[regions.class_id]
-
-        return select_best_regions(
-            pool, weighed, regions_in_pool=regions_in_pool, topk=self._topk, max_kept=self._max_kept, facts=facts
-        )
+    def _final_scores(self, counts: ClassCounts) -> Tuple[FinalScores, Dict[str, Any]]:
+        weights, facts = _balance(counts)
+        return weighed_by_class(weights), facts
 
 
 def median_frequency_weights(counts: ClassCounts) -> np.ndarray:
@@ -124,8 +98,7 @@ def median_frequency_weights(counts: ClassCounts) -> np.ndarray:
     return weights
 
 
-def _balance(pool: Pool) -> Tuple[np.ndarray, Dict[str, Any], int]:
-    """Weights of the classes, the facts that say so, and the number of regions in the pool."""
-    counts = count_classes(pool)
+def _balance(counts: ClassCounts) -> Tuple[np.ndarray, Dict[str, Any]]:
+    """Weights of the classes, and the facts that say so."""
     weights = median_frequency_weights(counts)
-    return weights, {"class weights": class_weights_fact(weights, counts)}, int(counts.regions.sum())
+    return weights, {"class weights": class_weights_fact(weights, counts)}

@@ -4,7 +4,7 @@ from typing import Optional
 
 import numpy as np
 
-from ymir.mining.image_miner import ImageMiner, as_scored
+from ymir.mining.image_miner import ImageMiner, as_scored, with_image_score
 from ymir.mining.k_centre import farthest_first
 from ymir.mining.miner import MINERS, ArrayFactory
 from ymir.mining.pixel_uncertainty import as_bands, pixel_uncertainty
@@ -44,14 +44,11 @@ class Coreset(ImageMiner):
         image_scores = centres.to_nearest.copy()
         image_scores[centres.chosen] = centres.distance
 
-        def choose(image_position: int, regions: RegionScores) -> RegionScores:
-            return regions.take(np.arange(len(regions)), np.full(len(regions), image_scores[image_position]))
-
         facts = {}
         if len(pool):
             facts["greatest distance to a chosen image"] = float(centres.to_nearest.max())
         order = _chosen_first(centres.chosen, image_scores)
-        return Selection(image_scores, order, order[: self._max_kept], choose, facts)
+        return Selection(image_scores, order, order[: self._max_kept], with_image_score(image_scores), facts)
 
 
 @MINERS.register_module("uncertainty_coreset")

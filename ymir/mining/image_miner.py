@@ -1,6 +1,6 @@
 """What the algorithms have in common that choose whole images."""
 
-from typing import Optional
+from typing import Callable, Optional
 
 import numpy as np
 
@@ -21,3 +21,10 @@ class ImageMiner(Miner):
 def as_scored(image_position: int, regions: RegionScores) -> RegionScores:
     """All regions of an image, in their order, with the scores that they have."""
     return regions
+
+
+def with_image_score(image_scores: np.ndarray) -> Callable[[int, RegionScores], RegionScores]:
+    """All regions of an image, in their order, with the score that `image_scores` (images,) holds for the image."""
+    return lambda image_position, regions: regions.take(
+        np.arange(len(regions)), np.full(len(regions), image_scores[image_position])
+    )

@@ -82,6 +82,11 @@ def select_best_regions(
     return rank_images(image_scores, choose, max_kept=max_kept, facts=facts)
 
 
+def weighed_by_class(weights: np.ndarray) -> FinalScores:
+    """Scores times the weight of each region's class, of `weights` (classes,)."""
+    return lambda image_position, regions: regions.score * weights[regions.class_id]
+
+
 def class_weights_fact(weights: np.ndarray, counts: ClassCounts) -> Dict[int, float]:
     """The weights (classes,) of the classes that occur, by class."""
     return {int(class_id): float(weights[class_id]) for class_id in np.flatnonzero(counts.regions)}

@@ -1,14 +1,14 @@
 """Random sampling: what an algorithm must be better than."""
 
-from typing import Optional
+from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 
-from ymir.mining.image_miner import ImageMiner
+from ymir.mining.image_miner import ImageMiner, with_image_score
 from ymir.mining.miner import MINERS, REGION_MINERS, ArrayFactory
 from ymir.mining.pixel_uncertainty import as_bands
 from ymir.mining.pixels import Logits
-from ymir.mining.pool_steps import count_classes, select_best_regions
+from ymir.mining.pool_steps import ClassCounts, FinalScores
 from ymir.mining.region_statistics import Features, Labels, whole_image
 from ymir.mining.regions import Pool, RegionScores, Selection, rank_images
 from ymir.mining.superpixel_miner import SuperpixelMiner
@@ -38,10 +38,9 @@ class RandomImages(ImageMiner):
     def select(self, pool: Pool, *, array: ArrayFactory = np.empty) -> Selection:
         image_scores = np.random.default_rng(self._seed).random(len(pool))
 
-        def choose(image_position: int, regions: RegionScores) -> RegionScores:
-            return regions.take(np.arange(len(regions)), np.full(len(regions), image_scores[image_position]))
-
-        return rank_images(image_scores, choose, max_kept=self._max_kept, facts={"seed": self._seed})
+        return rank_images(
+            image_scores, with_image_score(image_scores), max_kept=self._max_kept, facts={"seed": self._seed}
+        )
 
 
 @REGION_MINERS.register_module("random")
@@ -79,20 +78,13 @@ class RandomRegions(SuperpixelMiner):
             max_superpixel_per_image=max_superpixel_per_image,
             uncertainty_method="BvSB",
             disagreement="none",
+            max_kept_mining_image=max_kept_mining_image,
+            topk_superpixel_score=topk_superpixel_score,
         )
-        self._max_kept = max_kept_mining_image
-        self._topk = topk_superpixel_score
         self._seed = mining_seed
 
-    def select(self, pool: Pool, *, array: ArrayFactory = np.empty) -> Selection:
+    def _final_scores(self, counts: ClassCounts) -> Tuple[FinalScores, Dict[str, Any]]:
         def drawn(image_position: int, regions: RegionScores) -> np.ndarray:
             return np.random.default_rng([self._seed, image_position]).random(len(regions))
 
-        return select_best_regions(
-            pool,
-            drawn,
-            regions_in_pool=int(count_classes(pool).regions.sum()),
-            topk=self._topk,
-            max_kept=self._max_kept,
-            facts={"seed": self._seed},
-        )
+        return drawn, {"seed": self._seed}

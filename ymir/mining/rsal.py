@@ -1,10 +1,11 @@
 """RSAL: superpixels that are uncertain, and of rare classes."""
 
+from typing import Any, Dict, Tuple
+
 import numpy as np
 
-from ymir.mining.miner import MINERS, ArrayFactory
-from ymir.mining.pool_steps import class_weights_fact, count_classes, select_best_regions
-from ymir.mining.regions import Pool, RegionScores, Selection
+from ymir.mining.miner import MINERS
+from ymir.mining.pool_steps import ClassCounts, FinalScores, class_weights_fact, weighed_by_class
 from ymir.mining.superpixel_miner import SuperpixelMiner
 
 
@@ -50,23 +51,14 @@ class RSAL(SuperpixelMiner):
             max_superpixel_per_image=max_superpixel_per_image,
             uncertainty_method=uncertainty_method,
             disagreement=disagreement,
+            max_kept_mining_image=max_kept_mining_image,
+            topk_superpixel_score=topk_superpixel_score,
         )
-        self._max_kept = max_kept_mining_image
-        self._topk = topk_superpixel_score
         self._class_balance = class_balance
 
-    def select(self, pool: Pool, *, array: ArrayFactory = np.empty) -> Selection:
-        counts = count_classes(pool)
+    def _final_scores(self, counts: ClassCounts) -> Tuple[FinalScores, Dict[str, Any]]:
         total = int(counts.regions.sum())
-        weights = np.ones(len(counts.regions))
-        facts = {}
-        if self._class_balance and total:
-            weights = np.exp(-counts.regions / total)
-            facts["class weights"] = class_weights_fact(weights, counts)
-
-        def weighed(image_position: int, regions: RegionScores) -> np.ndarray:
-            return regions.score * weights[regions.class_id]
-
-        return select_best_regions(
-            pool, weighed, regions_in_pool=total, topk=self._topk, max_kept=self._max_kept, facts=facts
-        )
+        if not (self._class_balance and total):
+            return super()._final_scores(counts)
+        weights = np.exp(-counts.regions / total)
+        return weighed_by_class(weights), {"class weights": class_weights_fact(weights, counts)}

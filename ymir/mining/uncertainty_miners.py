@@ -8,7 +8,6 @@ from ymir.mining.image_miner import ImageMiner, as_scored
 from ymir.mining.miner import MINERS, REGION_MINERS, ArrayFactory
 from ymir.mining.pixel_uncertainty import as_bands, pixel_uncertainty
 from ymir.mining.pixels import Logits
-from ymir.mining.pool_steps import count_classes, select_best_regions
 from ymir.mining.region_statistics import Features, Labels, image_statistics
 from ymir.mining.regions import Pool, RegionScores, Selection, rank_images
 from ymir.mining.superpixel_miner import SuperpixelMiner
@@ -85,16 +84,6 @@ class RegionUncertainty(SuperpixelMiner):
             max_superpixel_per_image=max_superpixel_per_image,
             uncertainty_method=mining_algorithm,
             disagreement=disagreement,
-        )
-        self._max_kept = max_kept_mining_image
-        self._topk = topk_superpixel_score
-
-    def select(self, pool: Pool, *, array: ArrayFactory = np.empty) -> Selection:
-        return select_best_regions(
-            pool,
-            lambda image_position, regions: regions.score,
-            regions_in_pool=int(count_classes(pool).regions.sum()),
-            topk=self._topk,
-            max_kept=self._max_kept,
-            facts={},
+            max_kept_mining_image=max_kept_mining_image,
+            topk_superpixel_score=topk_superpixel_score,
         )
