@@ -213,8 +213,12 @@ def _join(
     if device.startswith("cuda"):
         torch.cuda.set_device(device)
     listens = place.rank == 0 and not place.has_store
-    store = dist.TCPStore(place.address, place.port, place.world_size, listens, timeout=_JOINING)
-    failures = GroupFailures(place)
+    try:
+        store = dist.TCPStore(place.address, place.port, place.world_size, listens, timeout=_JOINING)
+        failures = GroupFailures(place)
+    except RuntimeError as error:
+        address = f"{place.address}:{place.port}"
+        raise RuntimeError(f"process {place.rank} cannot join its group at {address}: {error}") from error
     try:
         dist.init_process_group(
             _backend(backend, [device]),
@@ -229,7 +233,8 @@ def _join(
         if earlier is not None:
             original, text = earlier
             raise original from ChildTraceback(text)
-        if isinstance(error, StopRequest) and failures.has_interrupted:
+        is_interrupted = isinstance(error, StopRequest) and failures.has_interrupted
+        if failures.is_lost and (is_interrupted or isinstance(error, RuntimeError)):
             raise RuntimeError("another process of the group ended without saying why") from error
         raise
     finally:

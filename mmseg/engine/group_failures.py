@@ -59,6 +59,8 @@ class GroupFailures:
 
     Attributes:
         has_interrupted: whether the main thread was interrupted for this, by a StopRequest.
+        is_lost: whether the store was out of reach when this process had a failure to report: the process that keeps
+            it is gone.
     """
 
     def __init__(self, place: GroupPlace) -> None:
@@ -67,6 +69,7 @@ class GroupFailures:
         self._watched = dist.PrefixStore(f"failures-{place.attempt}", _connect(place))
         self._done = threading.Event()
         self.has_interrupted = False
+        self.is_lost = False
         self._thread = threading.Thread(target=self._watch, name="group failures", daemon=True)
         self._thread.start()
 
@@ -80,6 +83,7 @@ class GroupFailures:
                 return None
             first = read_failure(self._store.get("first"))
         except RuntimeError:
+            self.is_lost = True
             return None
         return first.error, first.text
 

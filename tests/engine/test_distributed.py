@@ -6,12 +6,14 @@ import queue
 import signal
 import socket
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
 
+from mmseg.engine import distributed
 from mmseg.engine.distributed import (
     Ballot,
     Rank,
@@ -132,25 +134,29 @@ def test_a_process_that_the_system_kills_is_want_of_memory():
         launch(killed_while_others_wait, 2, args=(1,))
 
 
-def in_group(rank, what):
+def in_group(rank, what, arrived):
     if what == "fail" and rank.rank == 1:
         raise DataError("the label mask of process 1 is broken")
-    if what == "die" and rank.rank == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    if what != "work":
+    if what.startswith("die"):
+        if rank.rank == 0:
+            while not os.path.exists(arrived):
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGKILL)
+        open(arrived, "w").close()
+    if what in ("fail", "die"):
         time.sleep(600)  # in no collective, so that only being told can end it
     return all_reduce_sum(torch.tensor([rank.rank + 1])).item()
 
 
-def join(place, what, answers):
+def join(place, what, arrived, answers):
     raise_on_signals()
     try:
-        answers.put((place.rank, launch(in_group, 1, (what,), devices=["cpu"], place=place)))
+        answers.put((place.rank, launch(in_group, 1, (what, arrived), devices=["cpu"], place=place)))
     except (MMSegError, RuntimeError) as error:
         answers.put((place.rank, str(error)))
 
 
-def run_group(what):
+def run_group(what, folder):
     """Two processes that nobody watches; returns what `launch` gave in each, by rank, and their exit codes."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -158,7 +164,7 @@ def run_group(what):
     context = multiprocessing.get_context("spawn")
     answers = context.Queue()
     places = [GroupPlace(rank, rank, 2, "127.0.0.1", port) for rank in range(2)]
-    processes = [context.Process(target=join, args=(place, what, answers)) for place in places]
+    processes = [context.Process(target=join, args=(place, what, str(folder / "arrived"), answers)) for place in places]
     for process in processes:
         process.start()
     for process in processes:
@@ -170,18 +176,28 @@ def run_group(what):
     return found, [process.exitcode for process in processes]
 
 
-def test_joining_a_group():
-    assert run_group("work") == ({0: 3, 1: None}, [0, 0])
+def test_joining_a_group(tmp_path):
+    assert run_group("work", tmp_path) == ({0: 3, 1: None}, [0, 0])
 
 
-def test_a_failure_in_a_group_is_raised_in_all():
+def test_a_failure_in_a_group_is_raised_in_all(tmp_path):
     sentence = "the label mask of process 1 is broken"
-    assert run_group("fail") == ({0: sentence, 1: sentence}, [0, 0])
+    assert run_group("fail", tmp_path) == ({0: sentence, 1: sentence}, [0, 0])
 
 
-def test_a_group_ends_when_a_process_is_lost():
-    found, codes = run_group("die")
+@pytest.mark.parametrize("what", ["die", "die while the other one waits in a collective"])
+def test_a_group_ends_when_a_process_is_lost(what, tmp_path):
+    found, codes = run_group(what, tmp_path)
     assert found == {1: "another process of the group ended without saying why"} and codes == [-signal.SIGKILL, 0]
+
+
+def test_a_group_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setattr(distributed, "_JOINING", timedelta(seconds=1))
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+    with pytest.raises(RuntimeError, match=f"process 1 cannot join its group at 127.0.0.1:{port}: "):
+        launch(add_one, 2, (1,), place=GroupPlace(1, 1, 2, "127.0.0.1", port))
 
 
 def test_a_group_needs_a_device_for_each_process():
