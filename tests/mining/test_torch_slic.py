@@ -6,10 +6,8 @@ import pytest
 import torch
 
 from mmseg.errors import ConfigError
-from tests.mining.test_connectivity import plain_merge
 from tests.reference_data import CAMVID, needs_camvid
 from tools.street_scenes import generate_scene
-from ymir.mining.connectivity import connected_components
 from ymir.mining.superpixel_quality import boundary_recall, under_segmentation_error
 from ymir.mining.torch_slic import TORCH_ALGORITHMS, torch_superpixels
 
@@ -21,37 +19,42 @@ def plain_superpixels(image, algorithm, max_count):
     column of cells, which may be smaller."""
     height, width = image.shape[:2]
     region_size = max(2, 2 * round(math.sqrt(height * width / max_count)))
-    cell = [math.ceil(side / max(1, round(side / region_size))) for side in (height, width)]
-    rows, columns = math.ceil(height / cell[0]), math.ceil(width / cell[1])
+    while True:
+        cell = [math.ceil(side / max(1, round(side / region_size))) for side in (height, width)]
+        rows, columns = math.ceil(height / cell[0]), math.ceil(width / cell[1])
+        if rows * columns <= max_count:
+            break
+        region_size += 2 * math.ceil(region_size / 32)
     pixels = {(y, x): image[y, x].astype(np.float64) for y, x in np.ndindex(height, width)}
     chosen = {(y, x): (y // cell[0], x // cell[1]) for y, x in pixels}
-    scale = dict.fromkeys(np.ndindex(rows, columns), 100.0 if algorithm == "slico" else 1.0)
-    weight = 1 / region_size**2 if algorithm == "slico" else (10 / region_size) ** 2
+    scale = dict.fromkeys(np.ndindex(rows, columns), math.inf if algorithm == "slico" else 1.0)
+    position_weight = 1 if algorithm == "slico" else 10**2
     centres = {}
-    for iteration in range(11):
+    for iteration in range(10):
         members = {centre: [p for p in pixels if chosen[p] == centre] for centre in scale}
         if algorithm == "slico" and iteration:
             for centre, own in members.items():
                 largest = max([((pixels[p] - centres[centre][0]) ** 2).sum() for p in own], default=0.0)
                 scale[centre] = max(1.0 if iteration == 1 else scale[centre], largest)
-        if iteration == 10:
-            break
         for centre, own in members.items():
             if own:
-                centres[centre] = np.mean([pixels[p] for p in own], 0), np.mean(own, 0)
+                means = np.mean([pixels[p] for p in own], 0), np.mean(own, 0)
+                centres[centre] = [np.round(8 * mean) / 8 for mean in means]
+        color_weight = {centre: float(np.float32(region_size**2 / scale[centre])) for centre in scale}
         for y, x in pixels:
             home = y // cell[0], x // cell[1]
             near = [(home[0] + down, home[1] + right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
             distance = {}
-            for centre in near:
-                if centre in centres:
-                    color, position = centres[centre]
-                    of_color = ((pixels[y, x] - color) ** 2).sum() / scale[centre]
-                    distance[centre] = of_color + weight * ((np.array([y, x]) - position) ** 2).sum()
-            chosen[y, x] = min(distance, key=distance.__getitem__)
+            for centre in [centre for centre in near if centre in centres]:
+                color, position = centres[centre]
+                offset = np.array([y, x]) - np.floor(position)
+                if (offset >= -region_size).all() and (offset < region_size).all():
+                    of_color = color_weight[centre] * ((pixels[y, x] - color) ** 2).sum()
+                    distance[centre] = of_color + position_weight * ((np.array([y, x]) - position) ** 2).sum()
+            if distance:
+                chosen[y, x] = min(distance, key=distance.__getitem__)
     labels = np.array([chosen[p][0] * columns + chosen[p][1] for p in np.ndindex(height, width)])
-    least_size = math.ceil(max(height * width / (3 * rows * columns), height * width / max_count))
-    return plain_merge(labels.reshape(height, width), image, least_size)
+    return np.unique(labels, return_inverse=True)[1].reshape(height, width)
 
 
 def street(seed, width=192, height=144):
@@ -64,10 +67,8 @@ def divide(image, algorithm, max_count):
 
 def check(labels, shape, max_count):
     assert labels.dtype == np.int32 and labels.shape == shape
-    values, first = np.unique(labels, return_index=True)
+    values = np.unique(labels)
     assert values.tolist() == list(range(len(values))) and 1 <= len(values) <= max_count
-    assert (np.diff(first) > 0).all()
-    assert int(connected_components(torch.from_numpy(labels)[None]).max()) + 1 == len(values)
     return len(values)
 
 
@@ -120,10 +121,10 @@ def test_an_image_does_not_depend_on_its_batch(algorithm):
 @pytest.mark.parametrize("pixels_at_once", [50, 700, 10**9])
 def test_it_does_not_depend_on_how_much_is_held_at_a_time(algorithm, pixels_at_once):
     # Cells of 16 x 16 pixels: parts of one, several of them, and all.
-    image = street(7).image[:96, :128].copy()
+    image = street(7).image[:64, :64].copy()
     images = torch.from_numpy(np.stack([image, image[::-1]]))
-    labels = torch_superpixels(images, algorithm, 192, pixels_at_once=pixels_at_once)
-    assert torch.equal(labels, torch_superpixels(images, algorithm, 192))
+    labels = torch_superpixels(images, algorithm, 64, pixels_at_once=pixels_at_once)
+    assert torch.equal(labels, torch_superpixels(images, algorithm, 64))
 
 
 @pytest.mark.parametrize("algorithm", TORCH_ALGORITHMS)
@@ -145,16 +146,14 @@ def test_repeats_itself_and_reads_any_memory_layout(algorithm):
 
 
 def opencv_superpixels(image, algorithm, max_count):
-    """OpenCV's, with its own merging of small components."""
     region_size = 2 * round(math.sqrt(image.shape[0] * image.shape[1] / max_count))
     variant = {"slic": cv2.ximgproc.SLIC, "slico": cv2.ximgproc.SLICO}[algorithm]
     opencv = cv2.ximgproc.createSuperpixelSLIC(image, variant, region_size)
     opencv.iterate(10)
-    opencv.enforceLabelConnectivity(25)
     return opencv.getLabels()
 
 
-def compare_with_opencv(scenes, algorithm, max_count, tolerated_count):
+def compare_with_opencv(scenes, algorithm, max_count=1024):
     ours, theirs = [], []
     for image, truth in scenes:
         for labels, numbers in (
@@ -167,13 +166,13 @@ def compare_with_opencv(scenes, algorithm, max_count, tolerated_count):
     (recall, error, count), (opencv_recall, opencv_error, opencv_count) = np.mean(ours, 0), np.mean(theirs, 0)
     assert recall >= opencv_recall - 0.01
     assert error <= opencv_error + 0.01
-    assert abs(count / opencv_count - 1) <= tolerated_count
+    assert abs(count / opencv_count - 1) <= 0.05
 
 
 @pytest.mark.parametrize("algorithm", TORCH_ALGORITHMS)
 def test_as_good_as_opencv_on_generated_streets(algorithm):
-    scenes = [street(seed, 256, 192) for seed in range(4)]
-    compare_with_opencv([(scene.image, scene.label) for scene in scenes], algorithm, 400, 0.3)
+    scenes = [street(seed, 320, 240) for seed in range(4)]
+    compare_with_opencv([(scene.image, scene.label) for scene in scenes], algorithm)
 
 
 @needs_camvid
@@ -184,7 +183,7 @@ def test_as_good_as_opencv_on_camvid(algorithm):
     scenes = [
         (cv2.imread(str(image)), cv2.imread(str(label), cv2.IMREAD_GRAYSCALE)) for image, label in zip(images, labels)
     ]
-    compare_with_opencv(scenes, algorithm, 1024, 0.3)
+    compare_with_opencv(scenes, algorithm)
 
 
 @pytest.mark.gpu
@@ -195,9 +194,7 @@ def test_on_a_gpu(algorithm):
     labels = torch_superpixels(images, algorithm, 300)
     assert labels.is_cuda and torch.equal(labels, torch_superpixels(images, algorithm, 300))
     on_cpu = torch_superpixels(images.cpu(), algorithm, 300)
-    for gpu_labels, cpu_labels in zip(labels.cpu().numpy(), on_cpu.numpy()):
-        check(gpu_labels, (144, 192), 300)
-        assert under_segmentation_error(gpu_labels, cpu_labels, ignore=-1) <= 0.01
+    assert torch.equal(labels.cpu(), on_cpu)
 
 
 def test_other_algorithms_are_refused():

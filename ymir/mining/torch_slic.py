@@ -8,17 +8,17 @@ import torch
 from torch.nn import functional as F
 
 from mmseg.errors import ConfigError
-from ymir.mining.connectivity import merge_small_components
 
 TORCH_ALGORITHMS = ("slic", "slico")
 
 _ITERATIONS = 10
-_RULER = 10.0
-# A component smaller than this part of a cell is merged into a neighbour. OpenCV's is a quarter; by a third there are
-# about as many superpixels as cells, since small components that are alike grow together.
-_LEAST_SIZE = 1 / 3
-_FIRST_COLOR_SCALE = 100.0
+_RULER = 10
+# What slico divides colour distances by in the first iteration, so that only the positions count.
+_FIRST_COLOR_SCALE = math.inf
+# Centres are multiples of one in so many, which makes the squared distances to them exact.
+_STEPS = 8
 _NEIGHBOURS = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+_OWN = _NEIGHBOURS.index((0, 0))
 _NO_NEIGHBOUR = len(_NEIGHBOURS)
 _FAR = 1e30
 # What stays in a cache, and what fills a GPU.
@@ -26,31 +26,38 @@ _PIXELS_AT_ONCE = {"cpu": 2**14}
 _PIXELS_AT_ONCE_ELSEWHERE = 2**21
 _IMAGE_PIXELS_AT_ONCE = 8
 
+# Cells, and which rows and columns of their pixels.
+_Part = Tuple[slice, slice, slice]
+
 
 def torch_superpixels(
     images: torch.Tensor, algorithm: str, max_count: int, *, pixels_at_once: Optional[int] = None
 ) -> torch.Tensor:
-    """Divide each image of a batch into at most `max_count` connected superpixels, by SLIC or SLICO with 10 iterations.
+    """Divide each image of a batch into at most `max_count` superpixels, by SLIC or SLICO with 10 iterations.
 
     Achanta, Shaji, Smith, Lucchi, Fua, Süsstrunk: SLIC Superpixels Compared to State-of-the-Art Superpixel Methods,
     TPAMI 2012, with the parameters that OpenCV's ximgproc has: the colours as they are, region_size
-    2 round(sqrt(H W / max_count)), ruler 10 for slic; slico divides the colour distance by the largest one that the
-    superpixel had instead. Each pixel chooses among the superpixels that began in its own cell of the grid and in the
-    eight around (Ren, Prisacariu, Reid: gSLICr, SLIC superpixels at over 250Hz, 2015). Then components smaller than a
-    third of a cell are merged into the neighbours that look the most like them.
+    2 round(sqrt(H W / max_count)), grown until there are not too many, ruler 10 for slic; slico divides the colour
+    distance by the largest one that the superpixel had instead. As OpenCV's labels do, a superpixel may have parts
+    that lie apart.
 
-    Sums are of integers in float64, which are exact in any order, so the same images give the same superpixels again.
+    The first centres are the means of the cells of a grid, and slico's first iteration goes by the positions alone. A
+    pixel chooses among the superpixels that began in its own cell and in the eight around (Ren, Prisacariu, Reid:
+    gSLICr, SLIC superpixels at over 250Hz, 2015), of those only the ones whose centres it is within region_size of on
+    both axes. A pixel that none of them reaches stays where it is.
+
+    Centres are rounded to eighths, so that what is summed are multiples of one number that float64 holds exactly.
+    Neither the device nor the order of the sums nor the other images of a batch change an image's superpixels.
 
     Args:
         images: (B, H, W, 3) uint8, on any device.
         algorithm: slic or slico.
         max_count: most superpixels in an image, at least 1.
-        pixels_at_once: of how many pixels the distances to nine centres are held at a time, some 250 bytes each;
+        pixels_at_once: of how many pixels the distances to nine centres are held at a time, some 300 bytes each;
             images of 8 times as many pixels are worked on together. Default: what suits the device.
 
     Returns:
-        (B, H, W) int32 labels on the images' device, each of an image's 0 … n - 1 in use, numbered in the order of
-        their first pixels.
+        (B, H, W) int32 labels on the images' device, each of an image's 0 … n - 1 in use, in the order of the grid.
 
     Raises:
         ConfigError: the algorithm is another one.
@@ -75,12 +82,19 @@ def _divide(images: torch.Tensor, algorithm: str, max_count: int, pixels_at_once
     batch, height, width = images.shape[:3]
     region_size = max(2, 2 * round(math.sqrt(height * width / max_count)))
     grid = _Grid.of(batch, height, width, region_size)
+    while grid.rows * grid.columns > max_count:
+        region_size += 2 * math.ceil(region_size / 32)
+        grid = _Grid.of(batch, height, width, region_size)
     parts = _parts(grid, pixels_at_once)
     nearest = _cluster(grid, grid.blocks(images), region_size, adapt=algorithm == "slico", parts=parts)
-    cell_size = height * width / (grid.rows * grid.columns)
-    # Not smaller than the second, so that there are not more than max_count that are large enough.
-    least_size = math.ceil(max(_LEAST_SIZE * cell_size, height * width / max_count))
-    return merge_small_components(grid.labels(nearest), images, least_size)
+    return _without_gaps(grid.labels(nearest), grid.rows * grid.columns)
+
+
+def _without_gaps(labels: torch.Tensor, count: int) -> torch.Tensor:
+    """(B, H, W) int32 labels in the same order, from int64 ones below `count` of which some are not in use."""
+    flat = labels.flatten(1)
+    used = flat.new_zeros(len(flat), count).scatter_(1, flat, torch.ones_like(flat))
+    return (used.cumsum(1) - 1).gather(1, flat).reshape(labels.shape).to(torch.int32)
 
 
 @dataclass(frozen=True)
@@ -88,7 +102,7 @@ class _Grid:
     """Images of `batch` x `height` x `width` pixels in `rows` x `columns` cells of `cell_height` x `cell_width`.
 
     The last row and column of cells may reach over the image's edge. Blocks are arrays in the order of the cells:
-    (cells of all images, …, pixels of a cell).
+    (cells of all images, …, cell_height, cell_width).
     """
 
     batch: int
@@ -115,20 +129,25 @@ class _Grid:
         return self.batch * self.rows * self.columns
 
     def blocks(self, planes: torch.Tensor) -> torch.Tensor:
-        """(B, H, W, D) as (cells, D, pixels), with zeros where a cell reaches over the edge."""
+        """(B, H, W, D) as (cells, D, cell_height, cell_width), with zeros where a cell reaches over the edge."""
         down, right = self.rows * self.cell_height - self.height, self.columns * self.cell_width - self.width
         padded = F.pad(planes, (0, 0, 0, right, 0, down))
         cells = padded.reshape(self.batch, self.rows, self.cell_height, self.columns, self.cell_width, -1)
-        return cells.permute(0, 1, 3, 5, 2, 4).reshape(self.cells, -1, self.cell_height * self.cell_width)
+        return cells.permute(0, 1, 3, 5, 2, 4).reshape(self.cells, -1, self.cell_height, self.cell_width)
 
     def labels(self, nearest: torch.Tensor) -> torch.Tensor:
-        """(B, H, W) int64 numbers of centres within their image, from (cells, pixels) indices into _NEIGHBOURS."""
+        """(B, H, W) int64 numbers of centres within their image, from blocks of indices into _NEIGHBOURS."""
         steps = torch.tensor([down * self.columns + right for down, right in _NEIGHBOURS], device=nearest.device)
         cell = torch.arange(self.rows * self.columns, device=nearest.device).repeat(self.batch)
-        centre = cell[:, None] + steps[nearest.long()]
+        centre = cell[:, None, None] + steps[nearest.long()]
         centre = centre.reshape(*self.shape, self.cell_height, self.cell_width).permute(0, 1, 3, 2, 4)
         whole = centre.reshape(self.batch, self.rows * self.cell_height, self.columns * self.cell_width)
         return whole[:, : self.height, : self.width].contiguous()
+
+    def corners(self, device: torch.device) -> torch.Tensor:
+        """(9, 2) float64: y and x of the upper left corners of a cell's neighbours, from its own."""
+        corners = [(down * self.cell_height, right * self.cell_width) for down, right in _NEIGHBOURS]
+        return torch.tensor(corners, dtype=torch.float64, device=device)
 
 
 @dataclass
@@ -145,54 +164,53 @@ class _Centres:
 
 
 def _cluster(
-    grid: _Grid, colors: torch.Tensor, region_size: int, *, adapt: bool, parts: Sequence[Tuple[slice, slice]]
+    grid: _Grid, colors: torch.Tensor, region_size: int, *, adapt: bool, parts: Sequence[_Part]
 ) -> torch.Tensor:
     """k-means of colours and positions: for each pixel the neighbour, of _NEIGHBOURS, whose centre is the nearest.
 
     Args:
-        colors: (cells, 3, pixels) uint8.
+        colors: (cells, 3, cell_height, cell_width) uint8.
         adapt: whether each centre's colour distances are divided by the largest that it had.
-        parts: slices of cells and of their pixels to work on at a time.
+        parts: what to work on at a time.
 
     Returns:
-        (cells, pixels) uint8.
+        (cells, cell_height, cell_width) uint8.
     """
     device = colors.device
     ones = torch.ones(grid.batch, grid.height, grid.width, 1, dtype=torch.uint8, device=device)
-    inside = grid.blocks(ones)[:, 0].bool()
-    y = torch.arange(grid.cell_height, dtype=torch.float64, device=device).repeat_interleave(grid.cell_width)
-    x = torch.arange(grid.cell_width, dtype=torch.float64, device=device).repeat(grid.cell_height)
-    nearest = torch.empty(inside.shape, dtype=torch.uint8, device=device)
-    scale = _FIRST_COLOR_SCALE if adapt else 1.0
-    position_weight = 1 / region_size**2 if adapt else (_RULER / region_size) ** 2
-
+    outside = grid.blocks(ones)[:, 0] == 0
+    nearest = torch.full(outside.shape, _OWN, dtype=torch.uint8, device=device).masked_fill_(outside, _NO_NEIGHBOUR)
     sums = torch.zeros(grid.cells, len(_NEIGHBOURS), 6, dtype=torch.float64, device=device)
     farthest = torch.zeros(grid.cells, len(_NEIGHBOURS), dtype=torch.float64, device=device)
+    corners = grid.corners(device)
     centres = _Centres(
         color=torch.zeros(*grid.shape, 3, dtype=torch.float64, device=device),
         position=torch.zeros(*grid.shape, 2, dtype=torch.float64, device=device),
-        color_scale=torch.full(grid.shape, scale, dtype=torch.float64, device=device),
+        color_scale=torch.full(grid.shape, _FIRST_COLOR_SCALE if adapt else 1.0, dtype=torch.float64, device=device),
     )
     # The first centres are the means of their cells.
-    own = _NEIGHBOURS.index((0, 0))
-    for cells, pixels in parts:
-        features = _features(colors[cells, :, pixels], y[pixels], x[pixels])
-        sums[cells, own] += torch.bmm(features[:, :6], inside[cells, pixels].double()[:, :, None])[:, :, 0]
-    _move(grid, centres, sums)
-    neighbours = torch.arange(len(_NEIGHBOURS), dtype=torch.uint8, device=device)[:, None]
+    for part in parts:
+        sums[part[0]] += _sums(_features(colors, part), _chosen(nearest[part]))
+    _move(grid, centres, sums, corners)
     for iteration in range(_ITERATIONS):
-        of_color, of_position = _coefficients(grid, centres, position_weight)
-        coefficients = of_color / _of_neighbours(grid, centres.color_scale[..., None], 1.0) + of_position
+        position = _of_neighbours(grid, centres.position, math.sqrt(_FAR)) + corners
+        of_color, of_position = _coefficients(_of_neighbours(grid, centres.color, 0.0), position)
+        scale = _of_neighbours(grid, centres.color_scale[..., None], 1.0)
+        # Of float32's precision, so that the products are exact.
+        color_weight = (torch.full_like(scale, region_size**2) / scale).float().double()
+        coefficients = of_color * color_weight + of_position * (1 if adapt else _RULER**2)
         sums.zero_()
         farthest.zero_()
-        for cells, pixels in parts:
-            features = _features(colors[cells, :, pixels], y[pixels], x[pixels])
-            choice = _argmin(torch.bmm(coefficients[cells], features))
-            nearest[cells, pixels] = choice.masked_fill_(~inside[cells, pixels], _NO_NEIGHBOUR)
+        for part in parts:
+            cells = part[0]
+            features = _features(colors, part)
+            distance = torch.bmm(coefficients[cells], features)
+            distance.masked_fill_(_beyond(position[cells], part, region_size), _FAR)
+            nearest[part] = _choose(distance, nearest[part]).masked_fill_(outside[part], _NO_NEIGHBOUR)
             if iteration + 1 == _ITERATIONS:
                 continue
-            chosen = (choice[:, None] == neighbours).double()
-            sums[cells] += torch.bmm(chosen, features[:, :6].transpose(1, 2))
+            chosen = _chosen(nearest[part])
+            sums[cells] += _sums(features, chosen)
             if adapt:
                 largest = torch.bmm(of_color[cells], features).mul_(chosen).amax(2)
                 farthest[cells] = torch.maximum(farthest[cells], largest)
@@ -200,54 +218,91 @@ def _cluster(
             largest = _spread(grid, farthest[..., None], torch.maximum)[..., 0]
             before = torch.ones_like(largest) if iteration == 0 else centres.color_scale
             centres.color_scale = torch.maximum(before, largest)
-        _move(grid, centres, sums)
-    return nearest.masked_fill_(~inside, own)
+        _move(grid, centres, sums, corners)
+    return nearest.masked_fill_(outside, _OWN)
 
 
-def _argmin(distance: torch.Tensor) -> torch.Tensor:
-    """(cells, pixels) uint8, the first least of (cells, 9, pixels). Several times as fast on a CPU as torch's own."""
-    least = distance.amin(1)
-    choice = torch.zeros(least.shape, dtype=torch.uint8, device=distance.device)
-    for index in reversed(range(distance.shape[1])):
+def _parts(grid: _Grid, pixels_at_once: int) -> List[_Part]:
+    """Some cells, or some rows of one cell, or some pixels of one row, at a time."""
+    cell = grid.cell_height * grid.cell_width
+    cells_at_once = max(1, pixels_at_once // cell)
+    rows_at_once = min(grid.cell_height, max(1, pixels_at_once // grid.cell_width))
+    columns_at_once = min(grid.cell_width, pixels_at_once)
+    return [
+        (
+            slice(cells, cells + cells_at_once),
+            slice(row, min(row + rows_at_once, grid.cell_height)),
+            slice(column, min(column + columns_at_once, grid.cell_width)),
+        )
+        for cells in range(0, grid.cells, cells_at_once)
+        for row in range(0, grid.cell_height, rows_at_once)
+        for column in range(0, grid.cell_width, columns_at_once)
+    ]
+
+
+def _y_and_x(part: _Part, device: torch.device) -> Tuple[torch.Tensor, torch.Tensor]:
+    """Of the part's rows and of its columns, from the upper left corner of their cell, float64."""
+    rows, columns = part[1:]
+    y = torch.arange(rows.start, rows.stop, dtype=torch.float64, device=device)
+    return y, torch.arange(columns.start, columns.stop, dtype=torch.float64, device=device)
+
+
+def _features(colors: torch.Tensor, part: _Part) -> torch.Tensor:
+    """(cells, 7, pixels) float64: 1, the colours, y, x, and the sum of the colours' squares."""
+    colors = colors[part[0], :, part[1], part[2]]
+    cells, _, rows, columns = colors.shape
+    y, x = _y_and_x(part, colors.device)
+    features = torch.empty(cells, 7, rows, columns, dtype=torch.float64, device=colors.device)
+    features[:, 0] = 1
+    features[:, 1:4] = colors
+    features[:, 4], features[:, 5] = y[:, None], x
+    features[:, 6] = features[:, 1:4].square().sum(1)
+    return features.flatten(2)
+
+
+def _coefficients(color: torch.Tensor, position: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
+    """Squared distances to (cells, 9, 3) colours and (cells, 9, 2) positions as linear functions of `_features`.
+
+    Two (cells, 9, 7). That of positions lacks the pixel's own squares, which are the same for all centres.
+    """
+    zeros = torch.zeros_like(color[..., :1])
+    of_color = [color.square().sum(2, keepdim=True), -2 * color, zeros, zeros, zeros + 1]
+    of_position = [position.square().sum(2, keepdim=True), zeros, zeros, zeros, -2 * position, zeros]
+    return torch.cat(of_color, 2), torch.cat(of_position, 2)
+
+
+def _beyond(position: torch.Tensor, part: _Part, reach: int) -> torch.Tensor:
+    """(cells, 9, pixels) bool: which pixels are not in the window of 2 `reach` x 2 `reach` around (cells, 9, 2)."""
+    whole = position.floor() - 0.5
+    y, x = _y_and_x(part, position.device)
+    above_or_below = (y - whole[..., :1]).abs() > reach
+    beside = (x - whole[..., 1:]).abs() > reach
+    return (above_or_below[..., :, None] | beside[..., None, :]).flatten(2)
+
+
+def _choose(distance: torch.Tensor, nearest: torch.Tensor) -> torch.Tensor:
+    """(cells, rows, columns) uint8, the first least of (cells, 9, pixels), and `nearest` where all are far.
+
+    Several times as fast on a CPU as torch's own argmin.
+    """
+    distance = distance.reshape(*distance.shape[:2], *nearest.shape[1:])
+    # Less than _FAR, and more than any distance.
+    least = distance.amin(1).clamp_(max=_FAR / 2)
+    choice = nearest.clone()
+    for index in reversed(range(len(_NEIGHBOURS))):
         choice.masked_fill_(distance[:, index] == least, index)
     return choice
 
 
-def _parts(grid: _Grid, pixels_at_once: int) -> List[Tuple[slice, slice]]:
-    """Some cells, or some pixels of one cell, at a time."""
-    cell = grid.cell_height * grid.cell_width
-    cells_at_once = max(1, pixels_at_once // cell)
-    return [
-        (slice(cells, cells + cells_at_once), slice(pixels, min(pixels + pixels_at_once, cell)))
-        for cells in range(0, grid.cells, cells_at_once)
-        for pixels in range(0, cell, pixels_at_once)
-    ]
+def _chosen(nearest: torch.Tensor) -> torch.Tensor:
+    """(cells, 9, pixels) float64, 1 where a pixel chose the neighbour, else 0."""
+    neighbours = torch.arange(len(_NEIGHBOURS), dtype=torch.uint8, device=nearest.device)
+    return (nearest.flatten(1)[:, None] == neighbours[:, None]).double()
 
 
-def _features(colors: torch.Tensor, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """(cells, 7, pixels) float64: 1, the colours, y, x, and the sum of the colours' squares."""
-    cells, _, pixels = colors.shape
-    features = torch.empty(cells, 7, pixels, dtype=torch.float64, device=colors.device)
-    features[:, 0] = 1
-    features[:, 1:4] = colors
-    features[:, 4], features[:, 5] = y, x
-    features[:, 6] = features[:, 1:4].square().sum(1)
-    return features
-
-
-def _coefficients(grid: _Grid, centres: _Centres, position_weight: float) -> Tuple[torch.Tensor, torch.Tensor]:
-    """Squared distances of colours and of positions as linear functions of `_features`: two (cells, 9, 7).
-
-    That of positions lacks the pixel's own squares, which are the same for all centres.
-    """
-    color = _of_neighbours(grid, centres.color, 0.0)
-    position = _of_neighbours(grid, centres.position, math.sqrt(_FAR))
-    cell_size = torch.tensor([grid.cell_height, grid.cell_width], dtype=torch.float64, device=color.device)
-    position = position + torch.tensor(_NEIGHBOURS, dtype=torch.float64, device=color.device) * cell_size
-    zeros = torch.zeros_like(color[..., :1])
-    of_color = [color.square().sum(2, keepdim=True), -2 * color, zeros, zeros, zeros + 1]
-    of_position = [position.square().sum(2, keepdim=True), zeros, zeros, zeros, -2 * position, zeros]
-    return torch.cat(of_color, 2), torch.cat(of_position, 2) * position_weight
+def _sums(features: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    """(cells, 9, 6): counts and sums of colours and positions of the pixels that chose each neighbour."""
+    return torch.bmm(chosen, features[:, :6].transpose(1, 2))
 
 
 def _of_neighbours(grid: _Grid, values: torch.Tensor, outside: float) -> torch.Tensor:
@@ -271,17 +326,16 @@ def _spread(
     return result[:, 1:-1, 1:-1]
 
 
-def _move(grid: _Grid, centres: _Centres, sums: torch.Tensor) -> None:
-    """Move each centre that has pixels to their mean.
+def _move(grid: _Grid, centres: _Centres, sums: torch.Tensor, corners: torch.Tensor) -> None:
+    """Move each centre that has pixels to their mean, as near as _STEPS allow.
 
-    sums: (cells, 9, 6), counts and sums of colours and positions of the pixels of a cell that chose each neighbour.
+    sums: (cells, 9, 6), counts and sums of colours and positions of the pixels of a cell that chose each neighbour,
+    whose cells' corners are at (9, 2) `corners`.
     """
-    cell_size = torch.tensor([grid.cell_height, grid.cell_width], dtype=torch.float64, device=sums.device)
-    corner = torch.tensor(_NEIGHBOURS, dtype=torch.float64, device=sums.device) * cell_size
     sums = sums.clone()
-    sums[..., 4:] -= sums[..., :1] * corner
+    sums[..., 4:] -= sums[..., :1] * corners
     total = _spread(grid, sums, torch.add)
     count = total[..., :1]
-    mean = total[..., 1:] / count.clamp(min=1)
+    mean = torch.round(_STEPS * total[..., 1:] / count.clamp(min=1)) / _STEPS
     centres.color = torch.where(count > 0, mean[..., :3], centres.color)
     centres.position = torch.where(count > 0, mean[..., 3:], centres.position)
