@@ -37,6 +37,9 @@ def json_island(value: Any) -> str:
 
 def number(value: float) -> str:
     """A count with all its digits, another number with four that count; `NOTHING` where it is not finite."""
+    # However large: no float need hold it.
+    if isinstance(value, int):
+        return f"{value:,}"
     if not math.isfinite(value):
         return NOTHING
     if float(value).is_integer() and abs(value) < 1e15:

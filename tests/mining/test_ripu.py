@@ -78,6 +78,19 @@ def test_fewer_windows_where_no_more_have_room():
     assert build(radius=400, topk=9).score(torch.zeros(3, 2, 5)).region.tolist() == [0]
 
 
+@pytest.mark.parametrize("shape", [(4, 5, 6), (4, 1, 7), (4, 1, 1)])
+def test_windows_far_larger_than_the_image_are_the_whole_image(shape):
+    logits = torch.from_numpy(np.random.default_rng(3).standard_normal(shape))
+    expected = build(radius=7, topk=2).score(logits)
+    for radius in (20_000, 2**31, 10**20):
+        miner = build(radius=radius, topk=2)
+        found = miner.score(logits)
+        assert found.region.tolist() == expected.region.tolist()
+        assert found.score.tolist() == expected.score.tolist()
+        assert found.pixel_count.tolist() == [shape[1] * shape[2]]
+        assert (miner.region_mask(found, found.region) == 255).all()
+
+
 def test_one_class_scores_nothing():
     found = build(topk=1).score(torch.randn(1, 5, 5, generator=torch.Generator().manual_seed(0)))
     assert found.region.tolist() == [0] and found.score.tolist() == [0]

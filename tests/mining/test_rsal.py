@@ -110,6 +110,15 @@ def test_an_empty_pool_and_few_regions():
     np.testing.assert_allclose(selection.image_scores, [np.exp(-1)])
 
 
+def test_however_many_images_may_be_labelled():
+    miner = build(max_kept_mining_image=10**400, topk_superpixel_score=10**400)
+    scores = miner.score(torch.zeros(2, 4, 4), np.arange(16, dtype=np.int32).reshape(4, 4))
+    selection = miner.select([scores])
+    assert selection.facts["percentile"] == 80
+    assert selection.kept.tolist() == [0]
+    assert chosen_of(selection, [scores]) == [list(range(16))]
+
+
 def test_superpixels_may_be_a_tensor_and_mask_shows_the_chosen():
     miner = build()
     superpixels = torch.tensor([[0, 0, 2], [5, 5, 2]], dtype=torch.int32)

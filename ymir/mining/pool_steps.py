@@ -63,7 +63,9 @@ def select_best_regions(
     threshold = np.inf
     facts = {**facts, "regions in the pool": regions_in_pool}
     if regions_in_pool:
-        percent = round(100 * max(_LEAST_PERCENTILE, 1 - max_kept * topk / regions_in_pool))
+        # At most all of them: the quotient of any larger number need not fit a float.
+        wanted = min(max_kept * topk, regions_in_pool)
+        percent = round(100 * max(_LEAST_PERCENTILE, 1 - wanted / regions_in_pool))
         threshold = streamed_percentile(
             lambda: (final_scores(position, regions) for position, regions in enumerate(pool)), regions_in_pool, percent
         )

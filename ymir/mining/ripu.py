@@ -49,19 +49,21 @@ class RIPU(Miner):
         """The chosen windows of one image, in the order of choice. Superpixels and features are not looked at."""
         bands = as_bands(logits)
         height, width = bands.size
-        windows, class_map = self._score_windows(bands)
-        centre, score = choose_windows(windows, (height, width), self._radius, self._topk)
+        # A window of this radius is the whole image wherever it lies, as are all larger ones.
+        radius = min(self._radius, max(height, width) - 1)
+        windows, class_map = self._score_windows(bands, radius)
+        centre, score = choose_windows(windows, (height, width), radius, self._topk)
         y, x = np.divmod(centre, width)
         class_id = class_map.reshape(-1)[torch.as_tensor(centre, device=class_map.device)]
         return RegionScores(
             score=score,
             class_id=class_id.cpu().numpy().astype(np.int32),
-            pixel_count=(_extent(y, height, self._radius) * _extent(x, width, self._radius)).astype(np.int32),
+            pixel_count=(_extent(y, height, radius) * _extent(x, width, radius)).astype(np.int32),
             region=centre.astype(np.int32),
             size=(height, width),
         )
 
-    def _score_windows(self, bands: LogitBands) -> Tuple["Windows", torch.Tensor]:
+    def _score_windows(self, bands: LogitBands, radius: int) -> Tuple["Windows", torch.Tensor]:
         """The windows from which to choose, and the class map (H, W)."""
         height, width = bands.size
         uncertainty, class_map = entropy(bands)
@@ -69,14 +71,14 @@ class RIPU(Miner):
         if not math.isfinite(float(uncertainty.sum())):
             refuse_broken(np.array([np.nan]))
         # A window with one class scores exactly 0. Most windows are such, and only the others are looked at.
-        mixed = is_mixed(class_map, self._radius).reshape(-1).nonzero().squeeze(1)
-        size = window_size(height, width, self._radius, bands.device).reshape(-1).index_select(0, mixed)
-        mean_entropy = window_sum(uncertainty, self._radius).reshape(-1).index_select(0, mixed).double() / size
-        scores = mean_entropy * share_entropy(class_map, bands.channels, self._radius, at=mixed, size=size)
+        mixed = is_mixed(class_map, radius).reshape(-1).nonzero().squeeze(1)
+        size = window_size(height, width, radius, bands.device).reshape(-1).index_select(0, mixed)
+        mean_entropy = window_sum(uncertainty, radius).reshape(-1).index_select(0, mixed).double() / size
+        scores = mean_entropy * share_entropy(class_map, bands.channels, radius, at=mixed, size=size)
         # There is a mixed window only where there are two classes, so the logarithm is not 0.
         scores /= math.log(max(bands.channels, 2)) ** 2
         tie = _TIE[uncertainty.dtype]
-        candidates = _best(scores, self._topk * (4 * self._radius + 1) ** 2, tie)
+        candidates = _best(scores, self._topk * (4 * radius + 1) ** 2, tie)
         return Windows(mixed[candidates].cpu().numpy(), scores[candidates].cpu().numpy(), tie), class_map
 
     def select(self, pool: Pool, *, array: ArrayFactory = np.empty) -> Selection:

@@ -34,9 +34,10 @@ def share_entropy(
     Returns:
         (windows,) float64.
     """
-    most = (2 * radius + 1) ** 2
-    table = _logarithms(most, class_map.device)
-    count = _by_pairs if most <= _MOST_PIXELS_FOR_PAIRS else _by_class
+    side = 2 * radius + 1
+    height, width = class_map.shape
+    table = _logarithms(min(side, height) * min(side, width), class_map.device)
+    count = _by_pairs if side**2 <= _MOST_PIXELS_FOR_PAIRS else _by_class
     of_counts = count(class_map, num_classes, radius, at, table)
     # From the table too, so that a window of one class has exactly 0.
     return (table.index_select(0, size.long()) * size - of_counts) / size
