@@ -10,14 +10,18 @@ import io
 import os
 import pickletools
 import stat
+import sys
 import zipfile
-from typing import Any, BinaryIO, Container, Dict, List, NamedTuple, NoReturn, Optional, Tuple
+from typing import Any, BinaryIO, Container, Dict, Iterable, List, NoReturn, Optional, Sequence
 
 from mmseg.engine.checkpoint_records import Malformed, RefusedGlobal
 
 MAX_OPERATIONS = 2_000_000  # a model of a thousand tensors with its optimizer has some hundred thousand
 MAX_DEPTH = 100  # tuples in tuples; hashing them recurses in C
-MAX_TEXT = 64  # longer texts are no encodings
+MAX_HASH_WORK = 10_000  # of all keys that are no texts and no usual numbers; equal hashes cost the square of it
+MAX_TUPLE = 1_000_000  # values of a tuple as it would be written out, which is what hashing it walks through
+MAX_HANDED = 4  # characters and entries that calls are given for each byte of the pickle; an array's text passes two
+_MIN_HANDED = 1 << 16
 
 ZIP_MAGIC = b"PK\x03\x04"
 _LEGACY_PICKLES = 5  # magic number, version, system, content, keys of the storages
@@ -25,22 +29,48 @@ _ENCODINGS = frozenset(["latin1", "latin-1", "ascii", "utf-8", "utf8"])
 PYTHON_2_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 
 _NUMBERS = frozenset(["NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"])
-_LEAVES = _NUMBERS | {"BINUNICODE", "SHORT_BINSTRING", "EMPTY_LIST", "EMPTY_DICT", "EMPTY_SET"}
+_TEXTS = frozenset(["BINUNICODE", "SHORT_BINSTRING"])
+_CONTAINERS = frozenset(["EMPTY_LIST", "EMPTY_DICT"])
 _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-# How many values an instruction takes from the stack while the one below them stays.
-_TAKES = {"APPEND": 1, "SETITEM": 2, "BUILD": 1}
+# Integers from here on may have the same hash as others, as many as one likes.
+_HASH_MODULUS = sys.hash_info.modulus
+# Functions that hash what the list that they are handed holds.
+_HASHING = ("builtins.set", "collections.OrderedDict")
 
 
-class _Value(NamedTuple):
-    """What is known of a value on the stack: how deeply tuples are nested in it, and what a call is checked by."""
+class _Value:
+    """What is known of a value on the stack.
 
-    depth: int = 0
-    text: Optional[str] = None
-    items: Optional[Tuple[Any, ...]] = None
-    name: Optional[str] = None
+    depth: how deeply tuples are nested in it.
+    text: the value itself, if it is a text.
+    items: of a list or tuple; those of a list are added to it.
+    name: of what is called.
+    size: characters or entries, which a call that is handed the value walks through.
+    hash_work: how many values hashing it walks through, where that is not known to be quick and even.
+    """
+
+    __slots__ = ("depth", "text", "items", "name", "size", "hash_work")
+
+    def __init__(
+        self,
+        *,
+        depth: int = 0,
+        text: Optional[str] = None,
+        items: Optional[Sequence["_Value"]] = None,
+        name: Optional[str] = None,
+        size: int = 0,
+        hash_work: int = 0,
+    ) -> None:
+        self.depth = depth
+        self.text = text
+        self.items = items
+        self.name = name
+        self.size = size
+        self.hash_work = hash_work
 
 
 _PLAIN = _Value()
+_ODD_NUMBER = _Value(hash_work=1)
 _MARK = _Value(depth=-1)
 
 
@@ -51,28 +81,34 @@ class _Machine:
         self._names = names
         self._stack: List[_Value] = []
         self._memo: Dict[int, _Value] = {}
+        self._hash_work = 0
+        self._handed = 0
 
-    def step(self, operation: str, argument: Any, count: int) -> None:
-        """One instruction, the `count`-th."""
-        if operation in _LEAVES:
-            short = isinstance(argument, str) and len(argument) <= MAX_TEXT
-            self._stack.append(_Value(text=argument) if short else _PLAIN)
+    def step(self, operation: str, argument: Any, count: int, position: int) -> None:
+        """One instruction, the `count`-th, at byte `position`."""
+        if operation in _NUMBERS:
+            self._stack.append(_ODD_NUMBER if _is_odd(argument) else _PLAIN)
+        elif operation in _TEXTS:
+            self._stack.append(_Value(text=argument, size=len(argument)))
+        elif operation in _CONTAINERS:
+            self._stack.append(_Value(items=[] if operation == "EMPTY_LIST" else None))
         elif operation in _TUPLES:
             self._tuple(self._pop(_TUPLES[operation]))
         elif operation == "TUPLE":
             self._tuple(self._pop_mark())
-        elif operation in _TAKES:
-            self._pop(_TAKES[operation])
-            self._top()
-        elif operation in ("APPENDS", "SETITEMS"):
-            self._pop_mark()
+        elif operation in ("APPEND", "APPENDS"):
+            self._extend(self._pop(1) if operation == "APPEND" else self._pop_mark())
+        elif operation in ("SETITEM", "SETITEMS"):
+            self._set_items(self._pop(2) if operation == "SETITEM" else self._pop_mark())
+        elif operation == "BUILD":
+            self._hand(self._pop(1), position)
             self._top()
         elif operation == "MARK":
             self._stack.append(_MARK)
         elif operation == "GLOBAL":
             self._stack.append(_Value(name=self._global(argument)))
         elif operation == "REDUCE":
-            self._call(*self._pop(2))
+            self._call(*self._pop(2), position)
         elif operation == "BINPERSID":
             self._stack.append(_Value(depth=self._pop(1)[0].depth))
         elif operation in ("BINPUT", "LONG_BINPUT"):
@@ -93,21 +129,63 @@ class _Machine:
             raise RefusedGlobal(full)
         return full
 
-    def _call(self, function: _Value, arguments: _Value) -> None:
-        if function.name is None:
-            raise Malformed("calls something that has no name")
+    def _call(self, function: _Value, arguments: _Value, position: int) -> None:
+        if function.name is None or arguments.items is None:
+            raise Malformed("calls something that has no name, or without arguments")
+        items = arguments.items
+        size = self._hand(items, position)
         if function.name == "_codecs.encode":
             # Some encodings take time that grows with the square of the text.
-            items = arguments.items or ()
             encoding = items[1].text if len(items) == 2 else None
             if encoding not in _ENCODINGS:
-                raise RefusedGlobal(f"_codecs.encode({encoding!r})")
-        self._push(_Value(depth=arguments.depth))
+                raise RefusedGlobal(f"_codecs.encode({encoding!r:.100})")
+        if function.name in _HASHING:
+            self._hash_members(items, pairs=function.name != "builtins.set")
+        self._push(_Value(depth=arguments.depth, size=size, hash_work=arguments.hash_work))
+
+    def _hand(self, values: Iterable[_Value], position: int) -> int:
+        """Count what is given to a call. What is given again and again, by reference, would be walked as often."""
+        size = sum(value.size for value in values)
+        self._handed += size
+        if self._handed > max(_MIN_HANDED, MAX_HANDED * position):
+            raise Malformed("has calls that take the same values again and again")
+        return size
+
+    def _hash_members(self, arguments: Sequence[_Value], pairs: bool) -> None:
+        for argument in arguments:
+            if argument.items is None:
+                raise Malformed("makes a set or mapping of something other than a list")
+            for member in argument.items:
+                if pairs and not member.items:
+                    raise Malformed("makes a mapping of something other than pairs")
+                self._hash(member.items[0] if pairs else member)
+
+    def _hash(self, key: _Value) -> None:
+        self._hash_work += key.hash_work
+        if self._hash_work > MAX_HASH_WORK:
+            raise Malformed("has too many keys that are neither texts nor usual numbers")
+
+    def _extend(self, values: List[_Value]) -> None:
+        container = self._top()
+        if not isinstance(container.items, list):
+            raise Malformed("appends to something other than a list")
+        container.items.extend(values)
+        container.size += len(values)
+
+    def _set_items(self, values: List[_Value]) -> None:
+        container = self._top()
+        if container in (_PLAIN, _ODD_NUMBER):
+            raise Malformed("gives entries to a number")
+        container.size += len(values)
+        for key in values[::2]:
+            self._hash(key)
 
     def _tuple(self, items: List[_Value]) -> None:
-        # Only the pairs of a call's arguments are looked into.
-        kept = tuple(items) if len(items) == 2 else None
-        self._push(_Value(depth=1 + max([item.depth for item in items], default=0), items=_flat(kept)))
+        work = 1 + len(items) + sum(item.hash_work for item in items)
+        if work > MAX_TUPLE:
+            raise Malformed(f"holds a tuple of more than {MAX_TUPLE} values, all that it refers to counted each time")
+        depth = 1 + max([item.depth for item in items], default=0)
+        self._push(_Value(depth=depth, items=tuple(items), size=len(items), hash_work=work))
 
     def _push(self, value: _Value) -> None:
         if value.depth > MAX_DEPTH:
@@ -139,9 +217,9 @@ class _Machine:
         raise Malformed("takes values from an empty stack")
 
 
-def _flat(items: Optional[Tuple[_Value, ...]]) -> Optional[Tuple[_Value, ...]]:
-    """The items without theirs, so that what is kept does not grow with the nesting."""
-    return None if items is None else tuple(item._replace(items=None) for item in items)
+def _is_odd(number: Any) -> bool:
+    """Whether a number may have the same hash as any number of others: a huge one, or what is no number."""
+    return number is not None and not abs(number) < _HASH_MODULUS
 
 
 def check_pickle(file: BinaryIO, names: Container[str]) -> None:
@@ -156,10 +234,10 @@ def check_pickle(file: BinaryIO, names: Container[str]) -> None:
     """
     machine = _Machine(names)
     try:
-        for count, (operation, argument, _) in enumerate(pickletools.genops(file)):
+        for count, (operation, argument, position) in enumerate(pickletools.genops(file)):
             if count > MAX_OPERATIONS:
                 raise Malformed(f"has a pickle of more than {MAX_OPERATIONS} instructions")
-            machine.step(operation.name, argument, count)
+            machine.step(operation.name, argument, count, position or 0)
     except (ValueError, UnicodeDecodeError) as error:
         raise Malformed(f"is damaged, truncated or not a checkpoint: {str(error)[:200]}") from error
 

@@ -48,12 +48,12 @@ class ArrayRecord:
     def __init__(self, *arguments: Any) -> None:
         self.state: Tuple[Any, ...] = ()
 
-    def __setstate__(self, state: Tuple[Any, ...]) -> None:
-        self.state = tuple(state)
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
 
     def array(self) -> np.ndarray:
         """The array. Raises Malformed where it does not hold numbers or text of the size that its shape says."""
-        if len(self.state) != 5 or not isinstance(self.state[2], DTypeRecord):
+        if not isinstance(self.state, tuple) or len(self.state) != 5 or not isinstance(self.state[2], DTypeRecord):
             raise Malformed("holds an incomplete numpy array")
         _, shape, dtype, fortran, data = self.state
         kind = dtype.dtype()

@@ -191,7 +191,7 @@ def _read_legacy(file: BinaryIO, file_size: int) -> Any:
 
     content = _Unpickler(file, open_storage).load()
     keys = _Unpickler(file).load()
-    if not isinstance(keys, list) or set(keys) != set(storages):
+    if not isinstance(keys, list) or any(type(key) is not str for key in keys) or set(keys) != set(storages):
         raise Malformed("lacks the data of some storages")
     for key in keys:
         _, numel, _, data = storages[key]

@@ -7,6 +7,7 @@ accepts and refuses the same files.
 """
 
 import collections
+import os
 import re
 from typing import Any, Dict, List, Optional, Set, Tuple
 
@@ -31,9 +32,14 @@ _MAX_SHOWN = 300
 
 
 class _Plain:
-    """Copies what a reader made: tensors, numpy arrays and plain values in place of its records."""
+    """Copies what a reader made: tensors, numpy arrays and plain values in place of its records.
 
-    def __init__(self) -> None:
+    Args:
+        max_bytes: of all numpy values together; those of the file they come from.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._free_bytes = max_bytes
         self._done: Dict[int, Tuple[Any, int]] = {}  # id → the copy, and how many values it has written out
         self._open: Set[int] = set()
         self._keep: List[Any] = []  # so that no id is used again
@@ -68,9 +74,13 @@ class _Plain:
         if isinstance(value, TensorRecord):
             return _within_its_data(value.tensor())
         if isinstance(value, ScalarRecord):
-            return value.value()
+            scalar = value.value()
+            self._spend_bytes(len(value.data))
+            return scalar
         if isinstance(value, ArrayRecord):
-            return value.array()
+            array = value.array()
+            self._spend_bytes(array.nbytes)
+            return array
         if isinstance(value, dict):
             # By dict itself, because a file may hide the methods of an OrderedDict behind values of its own.
             items = dict.items(value)
@@ -84,6 +94,12 @@ class _Plain:
         raise RefusedGlobal(
             value.name if isinstance(value, Named) else f"{type(value).__module__}.{type(value).__name__}"
         )
+
+    def _spend_bytes(self, count: int) -> None:
+        """Many numpy values may refer to the same bytes, yet each becomes a copy of them."""
+        self._free_bytes -= count
+        if self._free_bytes < 0:
+            raise Malformed("holds numpy values that are larger than itself")
 
 
 def _within_its_data(tensor: torch.Tensor) -> torch.Tensor:
@@ -119,7 +135,7 @@ def read_weights_only(path: str, own_reader: Optional[bool] = None) -> Any:
     try:
         check_file(path, NAMED)
         content = read_restricted(path) if own_reader else torch_compat.load_weights_only(path, NUMPY_NAMES)
-        return _Plain().copy(content)
+        return _Plain(os.path.getsize(path)).copy(content)
     except RefusedGlobal as error:
         raise _refused(path, error.name) from error
     except Malformed as error:

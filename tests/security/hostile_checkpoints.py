@@ -70,6 +70,11 @@ def weights(instructions: bytes) -> bytes:
     return program(b"}" + text("state_dict") + b"}" + text("w") + instructions + b"ss")
 
 
+def rebuilt_tensor() -> bytes:
+    """The instructions that make a tensor of one element."""
+    return call(name("torch._utils", "_rebuild_tensor"), storage(), b"K\x00", b"K\x01\x85", b"K\x01\x85")
+
+
 def write_zip(path: Path, data_pkl: bytes, **members: bytes) -> None:
     """The format since torch 1.6, around any pickle."""
     with zipfile.ZipFile(str(path), "w") as archive:
@@ -172,6 +177,36 @@ def _doubling(times: int) -> bytes:
     return made
 
 
+def _tuples_of_two(times: int) -> bytes:
+    """A tuple of two references to a tuple of two references to …, which takes 2 ** times steps to be hashed."""
+    return b"Nq\x00" + b"".join(b"h%ch%c\x86q%c" % (number, number, number + 1) for number in range(times))
+
+
+def _numbers_of_one_hash(around: bytes = b"%b") -> bytes:
+    """Many integers that Python cannot tell apart by their hash, each within the instructions `around`."""
+    numbers = (((1 << 61) - 1) * factor for factor in range(1, 20_001))
+    return b"".join(around % (b"\x8a\x0b" + number.to_bytes(11, "little")) for number in numbers)
+
+
+def _again(function: bytes, argument: bytes, times: int) -> bytes:
+    """A list of what calls of one function return that are all handed the same arguments."""
+    return b"](" + function + b"q\x00" + argument + b"q\x01R" + b"h\x00h\x01R" * times + b"e"
+
+
+def _array_again(times: int) -> bytes:
+    """A list of arrays that all refer to the same bytes."""
+    encoded = call(name("_codecs", "encode"), text("\0" * 100_000), text("latin1"))
+    dtype = call(name("numpy", "dtype"), text("u1"), b"\x89", b"\x88")
+    empty = name("numpy.core.multiarray", "_reconstruct") + b"q\x00(" + name("numpy", "ndarray") + b"tq\x01R"
+    state = b"(K\x01(J" + struct.pack("<i", 100_000) + b"t" + dtype + b"\x89" + encoded + b"tq\x02b"
+    return b"](" + empty + state + b"h\x00h\x01Rh\x02b" * times + b"e"
+
+
+def _keys_of_tuples(path: Path, canary: str) -> None:
+    """The older format, whose storages are listed by what takes for ever to be hashed."""
+    write_legacy(path, program(b"}") + program(b"]" + _tuples_of_two(60) + b"a"))
+
+
 HOSTILE_CHECKPOINTS: Dict[str, Callable[[Path, str], None]] = {
     # What the old reader would call.
     "os.system": _saved(lambda canary: Calls(os.system, f"touch {canary}")),
@@ -252,6 +287,38 @@ HOSTILE_CHECKPOINTS: Dict[str, Callable[[Path, str], None]] = {
     "deep tuples as a key": _program(lambda canary: program(_tuples(200_000))),
     "deep lists": _program(lambda canary: program(b"]" * 200_000 + b"a" * 199_999)),
     "lists that double": _program(lambda canary: program(_doubling(60) + b"}" + text("meta") + b"h\x3cs")),
+    "tuples that double as a key": _program(lambda canary: program(b"}" + _tuples_of_two(60) + b"Ns")),
+    "tuples that double in a set": _program(
+        lambda canary: program(call(name("builtins", "set"), b"](" + _tuples_of_two(60) + b"e"))
+    ),
+    "tuples that double as keys of the storages": _keys_of_tuples,
+    "keys of one hash": _program(lambda canary: program(b"}(" + _numbers_of_one_hash(b"%bN") + b"u")),
+    "set of one hash": _program(
+        lambda canary: program(call(name("builtins", "set"), b"](" + _numbers_of_one_hash() + b"e"))
+    ),
+    "mapping of one hash": _program(
+        lambda canary: program(
+            call(name("collections", "OrderedDict"), b"](" + _numbers_of_one_hash(b"%bN\x86") + b"e")
+        )
+    ),
+    "text that is encoded again and again": _program(
+        lambda canary: program(
+            _again(name("_codecs", "encode"), b"(" + text("a" * 100_000) + text("latin1") + b"t", 100_000)
+        )
+    ),
+    "list that becomes a set again and again": _program(
+        lambda canary: program(_again(name("builtins", "set"), b"](" + b"K\x01" * 100_000 + b"e\x85", 100_000))
+    ),
+    "state that is set again and again": _program(
+        lambda canary: program(
+            call(name("collections", "OrderedDict"))
+            + b"}("
+            + b"".join(text(str(number)) + b"N" for number in range(10_000))
+            + b"uq\x00b"
+            + b"h\x00b" * 100_000
+        )
+    ),
+    "array that is made again and again": _program(lambda canary: program(_array_again(10_000))),
     "list in itself": _program(lambda canary: program(b"}" + text("a") + b"]q\x00h\x00as")),
     "too many instructions": _program(lambda canary: program(b"]q\x00" * 1_100_000)),
     # Archives that would write elsewhere if they were unpacked.
