@@ -4,8 +4,13 @@ An error that mmseg raises on purpose while a worker makes a sample travels back
 the main process; PyTorch itself would raise one whose message is the worker's traceback.
 """
 
+import pickle
 import re
+import signal
+import threading
+import time
 from functools import partial
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Type, Union
 
 import cv2
@@ -20,6 +25,8 @@ from mmseg.termination import obey_parent_only
 
 # How PyTorch says that a worker is gone, or that it found no room for a batch in the shared memory.
 _WORKER_GONE = re.compile(r"DataLoader worker \(pid.*?\) (is killed by signal: [^.\n]+|exited unexpectedly)")
+# How long it takes the system to say that a child has ended, and then some.
+_SECONDS_UNTIL_SIGNAL = 5.0
 _NO_SHARED_MEMORY = re.compile(
     r"unable to (allocate shared memory|write to file|mmap|resize file|open shared memory)|torch_\S+: No space left"
 )
@@ -42,7 +49,7 @@ class FailedSample(NamedTuple):
 
 
 class _Failure(NamedTuple):
-    error: MMSegError
+    error: Exception
     item: Any = None  # what the sample was asked by
 
 
@@ -55,6 +62,14 @@ class _Loaded:
 
     def __init__(self, content: Any) -> None:
         self.content = content
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        # Pickled in a thread of the worker whose errors are printed and forgotten: a batch whose tensors find no room
+        # in the shared memory would be waited for in vain.
+        try:
+            return _unpickled, (bytes(ForkingPickler.dumps(self.content)),)
+        except (RuntimeError, OSError) as error:
+            return _Failure, (_explained(error),)
 
     def pin_memory(self) -> "_Loaded":
         if isinstance(self.content, dict):
@@ -70,6 +85,10 @@ class _Loaded:
                 for batch in self.content
             ]
         return self
+
+
+def _unpickled(content: bytes) -> _Loaded:
+    return _Loaded(pickle.loads(content))
 
 
 class _Guarded:
@@ -107,10 +126,10 @@ class TrainLoader:
                 raise StopIteration
             self._batches = _start(self._loader)
         try:
-            batch = next(self._batches)
-        except RuntimeError as error:
+            batch = _fetched(self._batches)
+        except Exception:
             self.close()
-            raise _explained(error) from error
+            raise
         if isinstance(batch, _Failure):
             self.close()
             raise batch.error
@@ -143,10 +162,10 @@ class TestLoader:
         items = _start(self._loader)
         while True:
             try:
-                item = next(items, None)
-            except RuntimeError as error:
+                item = _fetched(items)
+            except Exception:
                 self.close()
-                raise _explained(error) from error
+                raise
             if item is None:
                 return
             if isinstance(item, _Failure):
@@ -159,7 +178,19 @@ class TestLoader:
         self._loader = None
 
 
-def _explained(error: RuntimeError) -> Exception:
+def _fetched(batches: Iterator[Any]) -> Any:
+    """The next batch, None after the last. Raises LoaderWorkerError where a worker was killed."""
+    try:
+        return next(batches, None)
+    except RuntimeError as error:
+        raise _explained(error) from error
+    except (OSError, EOFError):
+        # The connections of a worker that is killed break a moment before the signal arrives that says so.
+        time.sleep(_SECONDS_UNTIL_SIGNAL)
+        raise
+
+
+def _explained(error: Exception) -> Exception:
     """What PyTorch raises when a worker was killed, in one sentence; any other error as it is."""
     gone = _WORKER_GONE.search(str(error))
     if gone is None and not _NO_SHARED_MEMORY.search(str(error)):
@@ -180,9 +211,32 @@ def _start(loader: DataLoader) -> Iterator[Any]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return iter(loader)
+        batches = iter(loader)
     finally:
         torch.set_num_threads(threads)
+    _explain_signals()
+    return batches
+
+
+def _explain_signals() -> None:
+    handler = signal.getsignal(signal.SIGCHLD)
+    is_main = threading.current_thread() is threading.main_thread()
+    if callable(handler) and not isinstance(handler, _OnWorkerGone) and is_main:
+        signal.signal(signal.SIGCHLD, _OnWorkerGone(handler))
+
+
+class _OnWorkerGone:
+    """PyTorch's handler for the end of a child, which raises where that is a worker that was killed, whatever this
+    process is at; with the error in one sentence."""
+
+    def __init__(self, handler: Callable[[int, Any], Any]) -> None:
+        self._handler = handler
+
+    def __call__(self, number: int, frame: Any) -> None:
+        try:
+            self._handler(number, frame)
+        except RuntimeError as error:
+            raise _explained(error) from error
 
 
 def build_train_loader(

@@ -20,7 +20,13 @@ import torch.multiprocessing as multiprocessing
 from torch import nn
 
 from mmseg.allocator import keep_freed_memory
-from mmseg.engine.group_failures import ChildTraceback, GroupFailures, describe_failure, read_failure
+from mmseg.engine.group_failures import (
+    ChildTraceback,
+    GroupFailures,
+    describe_failure,
+    is_lost_connection,
+    read_failure,
+)
 from mmseg.engine.group_place import GroupPlace
 from mmseg.errors import OutOfMemoryError
 from mmseg.termination import StopRequest, raise_on_signals
@@ -229,19 +235,29 @@ def _join(
         )
         result = function(rank, *args)
     except BaseException as error:
-        earlier = failures.report(rank.rank, error)
+        # The group's own store may outlive the process that is gone: then only the connection to it tells.
+        lost = _lost_group(error) if is_lost_connection(error) else None
+        earlier = failures.report(rank.rank, lost or error)
         if earlier is not None:
             original, text = earlier
             raise original from ChildTraceback(text)
         is_interrupted = isinstance(error, StopRequest) and failures.has_interrupted
         if failures.is_lost and (is_interrupted or isinstance(error, RuntimeError)):
-            raise RuntimeError("another process of the group ended without saying why") from error
+            lost = _lost_group(error)
+        if lost is not None:
+            raise lost from error
         raise
     finally:
         failures.stop_watching()
     dist.barrier()  # no process leaves while another still talks to it
     dist.destroy_process_group()
     return result if rank.is_main else None
+
+
+def _lost_group(cause: BaseException) -> RuntimeError:
+    error = RuntimeError("another process of the group ended without saying why")
+    error.__cause__ = cause
+    return error
 
 
 def _child(

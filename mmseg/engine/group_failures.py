@@ -51,6 +51,13 @@ def read_failure(content: bytes) -> Failure:
     return pickle.loads(content)
 
 
+def is_lost_connection(error: BaseException) -> bool:
+    """Whether a collective failed because another process is gone. That has no type of its own, and what it says names
+    a line of gloo's or an error of NCCL's."""
+    text = str(error) if isinstance(error, RuntimeError) else ""
+    return ("gloo/transport" in text and "imed out" not in text) or "ncclRemoteError" in text
+
+
 class GroupFailures:
     """The one failure that ends a group, kept in its store. A thread looks for it until `stop_watching`.
 

@@ -1,8 +1,11 @@
 """What the test loader does with samples that cannot be made, and with workers that are killed."""
 
+import errno
 import os
 import resource
 import signal
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -84,6 +87,44 @@ def test_a_killed_worker_is_one_sentence(number):
     assert isinstance(caught.value, MemoryError)
 
 
+class Telling(Samples):
+    """Samples that tell the process that made them."""
+
+    def __getitem__(self, index):
+        return {**super().__getitem__(index), "extra": os.getpid()}
+
+
+def test_a_worker_killed_while_its_batch_is_used_is_the_same_sentence():
+    items = iter(load(Telling(8, {}), 1))
+    (batch,) = next(items)
+    with pytest.raises(LoaderWorkerError, match="is killed by signal: Killed: .*workers_per_gpu to 0"):
+        os.kill(batch.extra[0], signal.SIGKILL)
+        for _ in range(6000):
+            time.sleep(0.01)
+
+
+class Broken:
+    """What arrives over a connection that breaks, of a process that is killed a moment later."""
+
+    def __reduce__(self):
+        return _break, (os.getpid(),)
+
+
+def _break(worker):
+    threading.Timer(0.1, os.kill, (worker, signal.SIGKILL)).start()
+    raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+
+
+class WithBroken(Samples):
+    def __getitem__(self, index):
+        return {**super().__getitem__(index), "extra": Broken()}
+
+
+def test_a_connection_that_breaks_with_its_worker_is_the_same_sentence():
+    with pytest.raises(LoaderWorkerError, match="is killed by signal: Killed: .*workers_per_gpu to 0"):
+        list(load(WithBroken(8, {}), 1))
+
+
 class WithoutSharedMemory(Samples):
     """Samples of a worker that finds no room in the shared memory."""
 
@@ -96,3 +137,28 @@ class WithoutSharedMemory(Samples):
 def test_a_full_shared_memory_is_one_sentence():
     with pytest.raises(LoaderWorkerError, match="shared memory .*workers_per_gpu to 0"):
         list(load(WithoutSharedMemory(8, {}), 1))
+
+
+class WithMoreThanPixels(WithoutSharedMemory):
+    """Samples whose images find room, but not what travels along."""
+
+    def __getitem__(self, index):
+        super().__getitem__(index)
+        return {"img": torch.zeros(1, 1, 1), "img_metas": {}, "extra": torch.zeros(1000)}
+
+
+def test_what_travels_along_and_finds_no_room_is_the_same_sentence():
+    with pytest.raises(LoaderWorkerError, match="shared memory .*workers_per_gpu to 0"):
+        list(load(WithMoreThanPixels(8, {}), 1))
+
+
+class Travelling(Samples):
+    def __getitem__(self, index):
+        return {**super().__getitem__(index), "extra": {"labels": torch.arange(5) + index, "name": "图"}}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_travels_along_arrives_as_it_was(workers):
+    found = [extra for (batch,) in load(Travelling(4, {}), workers) for extra in batch.extra]
+    assert [extra["labels"].tolist() for extra in found] == [list(range(index, index + 5)) for index in range(4)]
+    assert {extra["name"] for extra in found} == {"图"}

@@ -134,37 +134,38 @@ def test_a_process_that_the_system_kills_is_want_of_memory():
         launch(killed_while_others_wait, 2, args=(1,))
 
 
-def in_group(rank, what, arrived):
+def in_group(rank, what, lost, arrived):
     if what == "fail" and rank.rank == 1:
         raise DataError("the label mask of process 1 is broken")
     if what.startswith("die"):
-        if rank.rank == 0:
+        if rank.rank == lost:
             while not os.path.exists(arrived):
                 time.sleep(0.01)
             os.kill(os.getpid(), signal.SIGKILL)
         open(arrived, "w").close()
-    if what in ("fail", "die"):
+    if what in ("fail", "die unnoticed"):
         time.sleep(600)  # in no collective, so that only being told can end it
     return all_reduce_sum(torch.tensor([rank.rank + 1])).item()
 
 
-def join(place, what, arrived, answers):
+def join(place, what, lost, arrived, answers):
     raise_on_signals()
     try:
-        answers.put((place.rank, launch(in_group, 1, (what, arrived), devices=["cpu"], place=place)))
+        answers.put((place.rank, launch(in_group, 1, (what, lost, arrived), devices=["cpu"], place=place)))
     except (MMSegError, RuntimeError) as error:
         answers.put((place.rank, str(error)))
 
 
-def run_group(what, folder):
+def run_group(what, folder, lost=0):
     """Two processes that nobody watches; returns what `launch` gave in each, by rank, and their exit codes."""
+    arrived = str(folder / "arrived")
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
     context = multiprocessing.get_context("spawn")
     answers = context.Queue()
     places = [GroupPlace(rank, rank, 2, "127.0.0.1", port) for rank in range(2)]
-    processes = [context.Process(target=join, args=(place, what, str(folder / "arrived"), answers)) for place in places]
+    processes = [context.Process(target=join, args=(place, what, lost, arrived, answers)) for place in places]
     for process in processes:
         process.start()
     for process in processes:
@@ -185,10 +186,14 @@ def test_a_failure_in_a_group_is_raised_in_all(tmp_path):
     assert run_group("fail", tmp_path) == ({0: sentence, 1: sentence}, [0, 0])
 
 
-@pytest.mark.parametrize("what", ["die", "die while the other one waits in a collective"])
-def test_a_group_ends_when_a_process_is_lost(what, tmp_path):
-    found, codes = run_group(what, tmp_path)
-    assert found == {1: "another process of the group ended without saying why"} and codes == [-signal.SIGKILL, 0]
+# With the first process its store is gone too.
+@pytest.mark.parametrize(
+    ("what", "lost"), [("die unnoticed", 0), ("die in a collective", 0), ("die in a collective", 1)]
+)
+def test_a_group_ends_when_a_process_is_lost(what, lost, tmp_path):
+    found, codes = run_group(what, tmp_path, lost)
+    assert found == {1 - lost: "another process of the group ended without saying why"}
+    assert (codes[lost], codes[1 - lost]) == (-signal.SIGKILL, 0)
 
 
 def test_a_group_that_is_not_there_is_named(monkeypatch):
