@@ -51,7 +51,7 @@ class Registry:
     def build(self, cfg: Mapping[str, Any], **defaults: Any) -> Any:
         """Build `cfg['type']` with the other entries of `cfg` as keyword arguments, over `defaults`.
 
-        Raises ConfigError when the type is unknown or an argument does not exist.
+        Raises ConfigError when the type is unknown, an argument does not exist, or nothing can be built with its value.
         """
         if not isinstance(cfg, Mapping) or "type" not in cfg:
             raise ConfigError(f"a {self.name} must be a dict with the key 'type', not {cfg!r}")
@@ -61,7 +61,12 @@ class Registry:
             _bind(module, arguments)
         except TypeError as error:
             raise ConfigError(f"{self.name} {cfg['type']}: {error}") from error
-        return module(**arguments)
+        try:
+            return module(**arguments)
+        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RuntimeError) as error:
+            if "allocate" in str(error):  # torch has no class of its own for want of memory
+                raise
+            raise ConfigError(f"{self.name} {cfg['type']} cannot be built with these arguments: {error}") from error
 
 
 def _bind(module: Callable[..., Any], arguments: Mapping[str, Any]) -> None:

@@ -47,3 +47,17 @@ def test_a_name_is_registered_once():
     with pytest.raises(KeyError, match="registered twice"):
         SHAPES.register_module("Square")(make_dot)
     SHAPES.register_module("Square")(Square)
+
+
+@pytest.mark.parametrize("width", ["wide", None, 0])
+def test_what_a_value_of_no_use_raises_is_a_config_error(width):
+    registry = Registry("layer")
+
+    @registry.register_module()
+    class Layer:
+        def __init__(self, width):
+            self.height = 6 // width
+
+    assert registry.build(dict(type="Layer", width=2)).height == 3
+    with pytest.raises(ConfigError, match="layer Layer cannot be built with these arguments: "):
+        registry.build(dict(type="Layer", width=width))

@@ -1,8 +1,9 @@
 """Which weights a training starts from."""
 
 import logging
+import os
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import List, Optional, Sequence
 
 from mmseg.engine.weights_source import WeightsSource
 from ymir.errors import PackageError
@@ -35,12 +36,21 @@ def choose_pretrained(
                 f"pretrained_model_params names no weights ({' or '.join(WEIGHTS_SUFFIXES)}): "
                 f"{', '.join(map(str, task.pretrained_files))}"
             )
-        if not weights.is_file():
+        if not os.path.isfile(weights):
             raise PackageError(f"pretrained_model_params names {weights}, which is not a file")
         return weights
     if load_from:
         return _existing(task, load_from, "the config's load_from names")
     return _choose_from_folder(task, parts)
+
+
+def starting_files(task: Task, chosen: Optional[Path], parts: Sequence[str]) -> List[Path]:
+    """The files that a training takes weights from: the one of `choose_pretrained`, else those of `parts` that are
+    here."""
+    if chosen is not None:
+        return [chosen]
+    found = [_source(task).find_local(part) for part in parts]
+    return [path for path in found if path is not None]
 
 
 def _choose_from_folder(task: Task, parts: Sequence[str]) -> Optional[Path]:
@@ -59,6 +69,8 @@ def _choose_from_folder(task: Task, parts: Sequence[str]) -> Optional[Path]:
     if task.training.weights_dir:
         if len(found) == 1:
             return found[0]
+        if not found:
+            raise PackageError(f"weights_dir is {task.training.weights_dir!r}, where no weights file can be found")
         raise PackageError(
             f"weights_dir is {task.training.weights_dir!r}, where {len(found)} weights files lie, "
             f"but none whose name starts with {stem}"
@@ -73,7 +85,7 @@ def _existing(task: Task, text: str, where: str) -> Path:
         if found is None:
             raise PackageError(f"{where} {text}, which is not here: {_source(task).advice(text)}")
         return found
-    if not Path(text).is_file():
+    if not os.path.isfile(text):
         raise PackageError(f"{where} {text}, which is not a file")
     return Path(text)
 

@@ -19,7 +19,7 @@ from ymir.devices import devices_for
 from ymir.errors import TaskStopped
 from ymir.monitor import Monitor, Share
 from ymir.preflight import preflight_training
-from ymir.pretrained import choose_pretrained
+from ymir.pretrained import choose_pretrained, starting_files
 from ymir.results import Stage, write_training_result
 from ymir.task import OutputPaths, Task
 from ymir.training_arguments import TrainingArguments, parse_training_arguments
@@ -95,13 +95,14 @@ def prepare(task: Task, monitor: Monitor) -> Prepared:
     preflight_training(task, Share(monitor, 0.0, _CHECKED).progress, files)
     arguments = parse_training_arguments(task.training.args_options)
     base = base_config_of(task, arguments)
-    pretrained = choose_pretrained(task, arguments, base.get("load_from"), pretrained_addresses(base["model"]))
+    parts = pretrained_addresses(base["model"])
+    pretrained = choose_pretrained(task, arguments, base.get("load_from"), parts)
     data = convert_annotations(task, Share(monitor, _CHECKED, _CONVERTED).progress, files)
     cfg = resolve_training_config(task, data, arguments)
     models = task.env.output.models_dir
     config_file = models / Path(task.training.config_file).name
     cfg.dump(config_file)
-    fingerprint = training_fingerprint(task, arguments, cfg, pretrained)
+    fingerprint = training_fingerprint(task, arguments, cfg, starting_files(task, pretrained, parts))
     resume_from = find_own_checkpoint(models, fingerprint, any_without_name=arguments.auto_resume)
     if resume_from is None and arguments.resume_from:
         resume_from = Path(arguments.resume_from)

@@ -2,6 +2,7 @@
 then the options people typed."""
 
 import logging
+import os
 from pathlib import Path
 from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
@@ -47,7 +48,7 @@ def config_options(task: Task, arguments: TrainingArguments) -> Dict[str, Any]:
 def read_base_config(config_file: str) -> Config:
     """The config file that the hyper-parameter config_file names."""
     path = CODE_ROOT / config_file
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ParameterError(f"config_file is {config_file!r}, but there is no file {path}")
     cfg = Config.fromfile(path)
     if not isinstance(cfg.get("model"), dict):

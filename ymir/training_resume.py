@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from mmseg.config import Config
 from mmseg.engine.checkpoint import load_checkpoint
@@ -25,16 +25,19 @@ _CHUNK = 1 << 20
 _log = logging.getLogger(__name__)
 
 
-def training_fingerprint(task: Task, arguments: TrainingArguments, cfg: Config, pretrained: Optional[Path]) -> str:
+def training_fingerprint(task: Task, arguments: TrainingArguments, cfg: Config, weights: Sequence[Path]) -> str:
     """A name for everything that decides what a training does, but the number of its processes.
+
+    Args:
+        weights: the files that it starts from, where it does not resume from one.
 
     Raises:
         OSError: the weights cannot be read.
         DatasetError: an index cannot be.
     """
-    started_from = pretrained if pretrained is not None else ""
+    started_from = {f"weights_{number}": path for number, path in enumerate(weights)}
     if arguments.resume_from and Path(arguments.resume_from).is_file():
-        started_from = Path(arguments.resume_from)
+        started_from = {"resumed_from": Path(arguments.resume_from)}
     return fingerprint(
         {
             "class_names": list(task.class_names),
@@ -43,7 +46,8 @@ def training_fingerprint(task: Task, arguments: TrainingArguments, cfg: Config, 
             "training_index": task.env.input.training_index_file,
             "val_index": task.env.input.val_index_file,
             "annotations": _annotations(task),
-            "started_from": started_from,
+            "keeps_every_stage": not task.training.save_least_file,
+            **started_from,
         }
     )
 

@@ -156,7 +156,7 @@ def train_segmentor(
         grad_clip=step_options.grad_clip,
         fp16=step_options.fp16,
         cumulative_iters=step_options.cumulative_iters,
-        log_interval=(cfg.get("log_config") or {}).get("interval", 50),
+        log_interval=plan.log_interval,
         seed=seed,
         start_iteration=start_iteration,
         meta={**_meta(cfg, train_set, seed, rank), **(meta or {})},
@@ -180,6 +180,9 @@ def _refuse_what_is_not_supported(cfg: Mapping[str, Any]) -> None:
     for key in ("model", "data", "optimizer"):
         if not isinstance(cfg.get(key), Mapping):
             raise ConfigError(f"the config has no {key!r}, so it cannot be trained with")
+    for key in ("runner", "evaluation", "checkpoint_config", "log_config", "lr_config"):
+        if cfg.get(key) is not None and not isinstance(cfg[key], Mapping):
+            raise ConfigError(f"{key} must be a dict, not {cfg[key]!r}")
     if cfg["data"].get("train") is None:
         raise ConfigError("the config has no data.train, so it cannot be trained with")
     if cfg.get("momentum_config"):
@@ -203,9 +206,9 @@ def _loading(data: Mapping[str, Any], name: str) -> Dict[str, int]:
     """Batch size and workers of a loader: `data`'s own, then what its entry `name` says."""
     given = {**data, **(data.get(name) or {})}
     settings = {"samples_per_gpu": given.get("samples_per_gpu", 1), "workers_per_gpu": given.get("workers_per_gpu", 0)}
-    for key, value in settings.items():
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ConfigError(f"data.{key} must be a whole number, not {value!r}")
+    for (key, value), lowest in zip(settings.items(), (1, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
+            raise ConfigError(f"data.{key} must be a whole number from {lowest}, not {value!r}")
     return settings
 
 

@@ -1,4 +1,4 @@
-"""How many iterations a training has, and between its evaluations and checkpoints."""
+"""How many iterations a training has, and between its evaluations, checkpoints and records in the log."""
 
 import math
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ class IterationPlan:
         max_iters: of the whole run.
         iters_per_epoch: until every sample was drawn once.
         evaluation_interval, checkpoint_interval: between evaluations, and between checkpoints without one.
+        log_interval: between records in the log.
         counts_epochs: whether the config counts epochs (EpochBasedRunner), which is then what `lr_config` means too.
     """
 
@@ -22,6 +23,7 @@ class IterationPlan:
     iters_per_epoch: int
     evaluation_interval: int
     checkpoint_interval: int
+    log_interval: int
     counts_epochs: bool
 
 
@@ -31,7 +33,7 @@ def plan_iterations(cfg: Mapping[str, Any], *, samples: int, samples_per_iterati
     `runner` is dict(type='IterBasedRunner', max_iters=…) or dict(type='EpochBasedRunner', max_epochs=…); old configs
     have `total_iters` instead. `evaluation.interval` and `checkpoint_config.interval` count what the runner counts,
     unless their `by_epoch` says otherwise. Where one of the two is missing it is the other; where both are, the run's
-    length. Raises ConfigError.
+    length. `log_config.interval` counts iterations, by default 50. Raises ConfigError.
     """
     runner = cfg.get("runner")
     if runner is None:
@@ -59,6 +61,7 @@ def plan_iterations(cfg: Mapping[str, Any], *, samples: int, samples_per_iterati
         iters_per_epoch=iters_per_epoch,
         evaluation_interval=evaluation,
         checkpoint_interval=intervals.get("checkpoint_config", evaluation),
+        log_interval=_positive((cfg.get("log_config") or {}).get("interval", 50), "log_config.interval"),
         counts_epochs=by_epoch,
     )
 

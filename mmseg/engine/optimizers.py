@@ -47,6 +47,10 @@ def build_optimizer(model: nn.Module, cfg: Mapping[str, Any]) -> Optimizer:
     if constructor != "DefaultOptimizerConstructor" and constructor not in RATE_KEYS:
         known = ", ".join(("DefaultOptimizerConstructor", *RATE_KEYS))
         raise ConfigError(f"optimizer.constructor must be one of {known}, not {constructor!r}")
+    for name in ("lr", "weight_decay"):
+        value = arguments.get(name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            raise ConfigError(f"optimizer.{name} must be a number, not {value!r}")
     paramwise = arguments.pop("paramwise_cfg", None)
     if paramwise and constructor in RATE_KEYS:
         parameters: Any = _layer_decay(model, constructor, paramwise, arguments)

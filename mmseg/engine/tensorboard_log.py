@@ -44,10 +44,10 @@ class TensorBoardLogger(Callback):
         self._classes = event.meta.get("CLASSES")
         palette = event.meta.get("PALETTE")
         self._palette = None if palette is None else np.asarray(palette, dtype=np.uint8)
-        if event.iteration:
-            # Makes TensorBoard drop what the interrupted run wrote after the checkpoint that this one resumes from.
-            restart = SessionLog(status=SessionLog.START)
-            self._writer.add_event(Event(wall_time=time.time(), step=event.iteration + 1, session_log=restart))
+        # Makes TensorBoard drop what an earlier run wrote after the checkpoint that this one resumes from, and all of
+        # it where this one begins anew.
+        start = SessionLog(status=SessionLog.START)
+        self._writer.add_event(Event(wall_time=time.time(), step=event.iteration + 1, session_log=start))
 
     def on_iteration(self, event: IterationEvent) -> None:
         if event.mean_losses is None:

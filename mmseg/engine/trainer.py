@@ -160,17 +160,23 @@ class Trainer:
         _restore_optimizer(self._optimizer, checkpoint.get("optimizer"), path)
         state = checkpoint.get(_STATE)
         if state:
-            waiting = state.get("waiting")
-            if waiting:
-                set_gradients(self._model, waiting["gradients"])
-                self._grad_norm = waiting["grad_norm"].to(self._device)
-            self._precision.load_state_dict(state.get("precision", {}))
-            if state.get("losses"):
-                self._losses.load_state_dict(state["losses"])
-            self.keeper.load_state_dict(state["keeper"], path)
+            try:
+                self._restore_state(state, path)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise CheckpointError(f"{path}: the trainer's state in it is damaged: {error}") from error
         latest = self.keeper.latest
         if latest is not None and latest.metrics is not None:
             self._evaluated_at = latest.iteration
+
+    def _restore_state(self, state: Mapping[str, Any], path: Path) -> None:
+        waiting = state.get("waiting")
+        if waiting:
+            set_gradients(self._model, waiting["gradients"])
+            self._grad_norm = waiting["grad_norm"].to(self._device)
+        self._precision.load_state_dict(state.get("precision", {}))
+        if state.get("losses"):
+            self._losses.load_state_dict(state["losses"])
+        self.keeper.load_state_dict(state["keeper"], path)
 
     def run(self) -> str:
         """Train to the end. Returns why it ended: `completed`, or `stopped` when it was asked to.

@@ -47,7 +47,7 @@ def test_the_model_of_such_a_config_needs_nothing_but_itself(root, without):
     assert ADDRESS not in run.output
 
 
-def test_weights_in_the_folder_are_taken(root, without):
+def test_weights_that_were_put_there_are_taken_when_the_task_is_started_again(root, without):
     env, _ = without
     trained = load_checkpoint(env.parent / "out" / "models" / "latest.pth")["state_dict"]
     (root / "weights").mkdir()
@@ -55,7 +55,6 @@ def test_weights_in_the_folder_are_taken(root, without):
     save(backbone, str(root / "weights" / "resnet50_v1c-2cccc1ad.pth"))
     env = write_training_task(
         root,
-        name="with",
         class_names=CLASSES,
         cfg_options=f"model.pretrained={ADDRESS}",
         weights_dir=str(root / "weights"),
@@ -65,3 +64,4 @@ def test_weights_in_the_folder_are_taken(root, without):
     assert run.status == 0, run.output
     assert f"weights of backbone from {root / 'weights' / 'resnet50_v1c-2cccc1ad.pth'}: " in run.output
     assert "random weights" not in run.output
+    assert "of another task (other data, hyper-parameters or weights)" in run.output

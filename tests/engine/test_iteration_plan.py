@@ -18,6 +18,14 @@ def test_by_iterations():
     assert plan(dict(total_iters=7)) == (7, 7, 7, False)
 
 
+def test_log_interval():
+    plans = [
+        plan_iterations({"total_iters": 7, **cfg}, samples=1, samples_per_iteration=1)
+        for cfg in ({}, {"log_config": {"interval": 3}})
+    ]
+    assert [found.log_interval for found in plans] == [50, 3]
+
+
 def test_by_epochs():
     cfg = dict(runner=dict(type="EpochBasedRunner", max_epochs=5))
     assert plan(dict(cfg, evaluation=dict(interval=1), checkpoint_config=dict(interval=2))) == (15, 3, 6, True)
@@ -34,6 +42,10 @@ def test_by_epochs():
         (dict(runner=dict(type="EpochBasedRunner", max_iters=3)), "runner.max_epochs"),
         (dict(runner=dict(type="IterBasedRunner", max_iters="3")), "max_iters"),
         (dict(runner=dict(type="IterBasedRunner", max_iters=3), evaluation=dict(interval=0)), "evaluation.interval"),
+        (
+            dict(total_iters=3, log_config=dict(interval="x")),
+            "log_config.interval must be a whole number above 0, not 'x'",
+        ),
     ],
 )
 def test_wrong_configs_are_refused(cfg, named):

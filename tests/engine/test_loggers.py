@@ -119,11 +119,11 @@ def test_tensorboard_pictures_are_made_smaller(tmp_path):
     assert (image.height, image.width) == (5, 30)
 
 
-def test_tensorboard_drops_what_a_resumed_run_does_again(tmp_path):
+@pytest.mark.parametrize("start", [0, 4])
+def test_tensorboard_drops_what_a_later_run_does_again(tmp_path, start):
     drive(TensorBoardLogger(tmp_path), end=8)
-    drive(TensorBoardLogger(tmp_path), start=4, end=6)
-    steps = [event.step for event in accumulated(tmp_path).Scalars("train/loss")]
-    assert steps == [2, 4, 6]
+    drive(TensorBoardLogger(tmp_path), start=start, end=6)
+    assert [event.step for event in accumulated(tmp_path).Scalars("train/loss")] == [2, 4, 6]
 
 
 class Terminal(io.StringIO):

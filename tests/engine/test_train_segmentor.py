@@ -280,8 +280,12 @@ def changed(cfg, **changes):
         (dict(runner=None), "runner"),
         (dict(optimizer=None), "optimizer"),
         (dict(data__samples_per_gpu="2"), "samples_per_gpu"),
+        (dict(data__samples_per_gpu=0), "samples_per_gpu must be a whole number from 1, not 0"),
+        (dict(data__workers_per_gpu=-1), "workers_per_gpu must be a whole number from 0, not -1"),
+        (dict(lr_config=5), "lr_config must be a dict, not 5"),
         (dict(data__train__classes=None, data__train__palette=None), r"data\.train"),
-        (dict(log_config=dict(interval=0)), "log_interval|log_config"),
+        (dict(log_config=dict(interval=0)), "log_config.interval"),
+        (dict(log_config="x"), "log_config must be a dict"),
     ],
 )
 def test_configs_that_cannot_be_trained_with(tmp_path, changes, named):

@@ -233,6 +233,9 @@ def test_resuming_something_else_is_refused(tmp_path):
         make_trainer(tmp_path, optimizer=paramwise).restore(checkpoint, path)
     with pytest.raises(CheckpointError, match=r"latest.pth.*no state of an optimizer"):
         make_trainer(tmp_path).restore({"state_dict": checkpoint["state_dict"]}, path)
+    for state in (5, {"losses": {}}, {"losses": 5}, {"waiting": {"gradients": 1}}, {"keeper": 5}):
+        with pytest.raises(CheckpointError, match=r"latest.pth.*damaged"):
+            make_trainer(tmp_path).restore({**checkpoint, "trainer": state}, path)
     with pytest.raises(CheckpointError, match=r"latest.pth.*how many iterations"):
         iterations_done({"meta": {}}, path)
 

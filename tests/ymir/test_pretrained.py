@@ -2,7 +2,7 @@ import pytest
 
 from tests.ymir.task_files import make_task
 from ymir.errors import PackageError
-from ymir.pretrained import choose_pretrained
+from ymir.pretrained import choose_pretrained, starting_files
 from ymir.training_arguments import parse_training_arguments
 
 STEM = "fast_scnn_lr0.12_8x4_160k_cityscapes"
@@ -64,6 +64,14 @@ def test_weights_of_the_backbone_are_not_those_of_the_whole_network(tmp_path):
     assert choose(tmp_path, config, parts=parts) is None
     whole = weights(tmp_path, f"weights/{STEM}.pth")
     assert choose(tmp_path, config, parts=parts) == whole
+
+
+def test_what_a_training_takes_weights_from(tmp_path):
+    backbone = weights(tmp_path, "weights/resnet50_v1c-2cccc1ad.pth")
+    config = {"class_names": ["a"], "weights_dir": str(backbone.parent)}
+    task, parts = make_task(tmp_path, config=config, run_training=True), ["open-mmlab://resnet50_v1c", "none.pth"]
+    assert starting_files(task, None, parts) == [backbone]
+    assert starting_files(task, tmp_path / "whole.pth", parts) == [tmp_path / "whole.pth"]
 
 
 @pytest.mark.parametrize(
