@@ -4,6 +4,7 @@ usage: python start.py          (env.yaml is found by the environment variable D
     /in/env.yaml)
 """
 
+import contextlib
 import logging
 import os
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Optional
 
 from mmseg.allocator import keep_freed_memory
-from mmseg.termination import StopRequest, raise_on_signals
+from mmseg.termination import StopRequest, ignore_signals, raise_on_signals
 from ymir.errors import Failure, TaskStopped, describe
 from ymir.group import read_group_place
 from ymir.monitor import STATE_ERROR, Monitor
@@ -42,9 +43,9 @@ def main() -> int:
     except BaseException as error:  # Also SystemExit and StopRequest: the platform must learn of every end.
         error = as_failure(error)
         failure = describe(error)
-        print(f"{failure.details}\nreturn code {failure.return_code}: {failure.sentence}", file=sys.stderr)
         if is_first or not has_failed(monitor_file):
             record(failure, monitor)
+        say(f"{failure.details}\nreturn code {failure.return_code}: {failure.sentence}")
         return 128 + error.signal_number if isinstance(error, TaskStopped) else 1
     return 0
 
@@ -74,7 +75,23 @@ def record(failure: Failure, monitor: Optional[Monitor]) -> None:
         elif os.path.isdir("/out"):
             Monitor(Path("/out/monitor.txt"), "unknown").fail(failure)
     except OSError as unwritable:
-        print(f"monitor.txt cannot be written: {unwritable}", file=sys.stderr)
+        say(f"monitor.txt cannot be written: {unwritable}")
+
+
+def say(text: str) -> None:
+    """Write to stderr, if anybody still reads it."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr)
+
+
+def finish_output() -> None:
+    """Write what is left of the log. Python's own attempt at exit would, where nobody reads it any more, put 120 in
+    place of the exit status."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def run(env: Env, monitor: Monitor) -> None:
@@ -95,4 +112,8 @@ def run(env: Env, monitor: Monitor) -> None:
 
 if __name__ == "__main__":
     raise_on_signals()
-    sys.exit(main())
+    status = main()
+    # The end is recorded; what is left is the interpreter's own, and takes a while with torch loaded.
+    ignore_signals()
+    finish_output()
+    sys.exit(status)

@@ -56,6 +56,12 @@ def raise_on_signals() -> None:
     _set({number: _handler(stop) for number in SIGNALS})
 
 
+def ignore_signals() -> None:
+    """From now on SIGTERM and SIGINT do nothing, so that a process whose work is over keeps its exit status."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextlib.contextmanager
 def noted_signals() -> Iterator[StopNote]:
     """Within the block SIGTERM and SIGINT are only noted; after it they do what they did before, except that one that

@@ -14,6 +14,7 @@ def run(script):
     return subprocess.Popen(
         [sys.executable, "-c", "import time\nfrom mmseg.termination import *\n" + script],
         cwd=str(ROOT),
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         universal_newlines=True,
     )
@@ -52,6 +53,19 @@ print(child.pid, flush=True)
 """ + NOTING.format(more=600)
 
 
+# A destructor that runs when Python has given up its own handlers; it says so and waits for the end of its input.
+ENDING = """
+import os, sys
+class Last:
+    def __del__(self, write=os.write, read=os.read):
+        write(1, b"ending\\n")
+        read(0, 1)
+raise_on_signals()
+ignore_signals()
+sys.last = Last()
+"""
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_raises(number):
     process = run(RAISING)
@@ -85,6 +99,15 @@ def test_a_later_one_ends_the_process_and_its_children():
     assert process.returncode == 128 + signal.SIGTERM
     # The pipe ends when the child, which has it too, is gone.
     assert process.stdout.read() == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_that_is_over_keeps_its_status(number):
+    process = run(ENDING)
+    assert process.stdout.readline() == "ending\n"
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
 
 
 def test_handlers_are_given_back():

@@ -4,7 +4,9 @@ import contextlib
 import os
 import tempfile
 from pathlib import Path
-from typing import IO, Iterator
+from typing import IO, Iterator, Tuple
+
+_PREFIX = ".partial-"
 
 
 @contextlib.contextmanager
@@ -15,7 +17,7 @@ def replacing(path: Path, mode: str = "w", *, durable: bool = True) -> Iterator[
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=str(path.parent), prefix=f".{path.name}.")
+    handle, temporary = _create_beside(path)
     try:
         with open(
             handle, mode, encoding=None if "b" in mode else "utf-8", newline=None if "b" in mode else "\n"
@@ -27,7 +29,26 @@ def replacing(path: Path, mode: str = "w", *, durable: bool = True) -> Iterator[
         # mkstemp makes files private; what lies under /out is read by another user.
         os.chmod(temporary, 0o644)
         os.replace(temporary, str(path))
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
+        if isinstance(error, OSError) and error.filename == temporary:
+            error.filename, error.filename2 = str(path), None
         raise
+
+
+def _create_beside(path: Path) -> Tuple[int, str]:
+    """A new file for what `path` is to hold: its descriptor and name. An error names `path`, which people know."""
+    try:
+        # Not called after `path`, whose name may be as long as one can be.
+        return tempfile.mkstemp(dir=str(path.parent), prefix=_PREFIX)
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Remove what processes that were killed have left beside the files of a folder, into which nobody writes now."""
+    for path in Path(folder).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            path.unlink()

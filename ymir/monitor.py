@@ -10,6 +10,9 @@ from ymir.errors import Failure
 STATE_RUNNING = 2
 STATE_ERROR = 4
 
+# What a file takes up at least, in bytes, on the usual file systems.
+_BLOCK = 4096
+
 
 class Monitor:
     """Writes monitor.txt. The percentage never falls.
@@ -38,7 +41,7 @@ class Monitor:
         now = time.monotonic()
         if self._written is not None and self._percent < 1.0 and now - self._written < self._pause:
             return
-        self._write(f"{STATE_RUNNING}\n")
+        self._replace(self._record(f"{STATE_RUNNING}\n"))
         self._written = now
 
     def fail(self, failure: Failure) -> None:
@@ -46,7 +49,13 @@ class Monitor:
         sentence = " ".join(failure.sentence.split())
         # A process that this one started may have come further than this one knows.
         self._percent = max(self._percent, self._recorded())
-        self._write(f"{STATE_ERROR}\t{failure.return_code}\t{sentence}\n{failure.details}")
+        record = self._record(f"{STATE_ERROR}\t{failure.return_code}\t{sentence}\n{failure.details}")
+        try:
+            self._replace(record)
+        except OSError:
+            # A full disk has no room for another file, but still what this one takes up.
+            if not self._overwrite(record):
+                raise
 
     def _recorded(self) -> float:
         """The percentage of this task that the file holds, 0 where it holds none."""
@@ -56,9 +65,22 @@ class Monitor:
         except (OSError, ValueError, IndexError):
             return 0.0
 
-    def _write(self, rest: str) -> None:
+    def _record(self, rest: str) -> str:
+        return f"{self._task_id}\t{time.time():.6f}\t{self._percent:.6f}\t{rest}"
+
+    def _replace(self, record: str) -> None:
         with replacing(self._path, durable=False) as stream:
-            stream.write(f"{self._task_id}\t{time.time():.6f}\t{self._percent:.6f}\t{rest}")
+            stream.write(record)
+
+    def _overwrite(self, record: str) -> bool:
+        """Write as much of the record as a block holds into the file that is there; whether that worked."""
+        block = record.encode("utf-8")[:_BLOCK].decode("utf-8", "ignore").encode("utf-8")
+        try:
+            with open(self._path, "r+b", buffering=0) as stream:
+                stream.truncate(stream.write(block))
+        except OSError:
+            return False
+        return True
 
 
 class Share:

@@ -16,6 +16,7 @@ from mmseg.config import Config
 from mmseg.datasets import build_test_loader
 from mmseg.engine.distributed import Rank, from_first, launch
 from mmseg.errors import ImageError
+from ymir.atomic import remove_partial_files
 from ymir.bad_images import NoReadableImageError, write_bad_images
 from ymir.candidates import (
     AUGMENTED,
@@ -44,8 +45,9 @@ from ymir.task import Task
 from ymir.training_config import set_image_size
 from ymir.units import Units
 
-# Parts of the task's progress: after checking the input, after loading, after the network's pass.
-_CHECKED, _LOADED, _PREDICTED = 0.01, 0.02, 0.95
+# Parts of the task's progress: after checking the input, after loading, after the network's pass, after making the
+# results, of which the last must be in its place before it is 1.
+_CHECKED, _LOADED, _PREDICTED, _ASSEMBLED = 0.01, 0.02, 0.95, 0.99
 
 _log = logging.getLogger(__name__)
 
@@ -148,9 +150,13 @@ def assemble(task: Task, assembly: Assembly, monitor: Monitor) -> None:
     Raises:
         NoReadableImageError: no image could be read.
     """
-    _report_bad_images(task.env.output.root_dir / "bad-images.tsv", assembly)
+    output = task.env.output
+    pictures = (output.root_dir / name for name in ("predictions", "masks", "overlays"))
+    for folder in (output.root_dir, output.infer_result_file.parent, output.mining_result_file.parent, *pictures):
+        remove_partial_files(folder)
+    _report_bad_images(output.root_dir / "bad-images.tsv", assembly)
     jobs = build_jobs(task)
-    step = (1 - _PREDICTED) / len(jobs)
+    step = (_ASSEMBLED - _PREDICTED) / len(jobs)
     for number, job in enumerate(jobs):
         job.assemble(assembly, Share(monitor, _PREDICTED + number * step, _PREDICTED + (number + 1) * step))
 

@@ -1,4 +1,7 @@
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 from ymir.errors import Failure
 from ymir.monitor import Monitor, Share
@@ -44,6 +47,29 @@ def test_a_failure_keeps_the_percentage_and_adds_the_details(tmp_path):
     lines = path.read_text().splitlines()
     assert lines[0].split("\t")[2:] == ["0.500000", "4", "300002", "the index is empty"]
     assert lines[1:] == ["Traceback", "  line"]
+    assert [p.name for p in tmp_path.iterdir()] == ["monitor.txt"]
+
+
+_WITHOUT_ROOM = """
+import resource
+import sys
+from ymir.errors import Failure
+from ymir.monitor import Monitor
+
+monitor = Monitor(sys.argv[1], "t01", pause=0)
+monitor.progress(0.5)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
+monitor.fail(Failure(return_code=160004, sentence="no space left on the device", details="图" * 9999))
+"""
+
+
+def test_a_failure_is_recorded_where_there_is_no_room_for_another_file(tmp_path):
+    path = tmp_path / "monitor.txt"
+    subprocess.run(
+        [sys.executable, "-c", _WITHOUT_ROOM, str(path)], cwd=str(Path(__file__).resolve().parents[2]), check=True
+    )
+    first = path.read_bytes().partition(b"\n")[0].decode().split("\t")
+    assert first[2:] == ["0.500000", "4", "160004", "no space left on the device"]
     assert [p.name for p in tmp_path.iterdir()] == ["monitor.txt"]
 
 

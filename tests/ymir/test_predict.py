@@ -73,6 +73,11 @@ def both(root, package):
     return predicted(root, package, "both")
 
 
+def leave_half_written(path):
+    script = "import os, sys; from ymir.atomic import replacing\nwith replacing(sys.argv[1]): os._exit(0)"
+    subprocess.run([sys.executable, "-c", script, str(path)], cwd=str(Path(__file__).resolve().parents[2]), check=True)
+
+
 def infer_result(out):
     return json.loads((out / "infer-result.json").read_text())
 
@@ -94,6 +99,16 @@ def test_kept_images_have_masks_overlays_and_a_report(both):
 def test_overlays_are_left_out_on_demand(root, package):
     out = predicted(root, package, "no-overlays", run_infer=False, save_overlays=False)
     assert not (out / "overlays").exists() and len(list((out / "masks").iterdir())) == 2
+
+
+def test_what_killed_processes_left_half_written_is_removed(root, package):
+    env_path = write_predict_task(root, package, name="half-written", **{**SETTINGS, "save_masks": True})
+    out = env_path.parent / "out"
+    for path in (out / "infer-result.json", *(out / folder / "x.png" for folder in ("predictions", "masks"))):
+        leave_half_written(path)
+    assert len(list(out.rglob(".*"))) == 3
+    run(env_path)
+    assert (out / "infer-result.json").is_file() and list(out.rglob(".*")) == []
 
 
 def test_every_job_gives_the_same_alone_and_with_the_other(root, package, both):
