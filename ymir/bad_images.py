@@ -6,6 +6,7 @@ from typing import Iterable, NamedTuple, Tuple
 
 from mmseg.datasets.pillow_files import open_picture
 from mmseg.errors import ImageError
+from mmseg.regular_files import open_regular
 from ymir.atomic import replacing
 from ymir.image_header import image_shape
 
@@ -48,7 +49,7 @@ def _declared_shape(path: Path) -> Tuple[int, int]:
         pass
     # It may be a file that was cut off, which has a header all the same.
     try:
-        with open(path, "rb") as stream:
+        with open_regular(path) as stream:
             width, height = open_picture(stream).size
     except (OSError, ValueError):
         return 0, 0

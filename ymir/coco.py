@@ -10,6 +10,7 @@ from typing import Any, Callable, Container, Dict, Iterator, Mapping, Optional, 
 
 import numpy as np
 
+from mmseg.regular_files import open_regular
 from ymir.errors import DatasetError
 from ymir.json_stream import Element, JsonError, NotAnObject, read_lists
 from ymir.rle import encode_class_map
@@ -75,7 +76,7 @@ def read_coco(path: Path, report: Optional[Report] = None) -> CocoFile:
     """
     reader = _CocoReader(Path(path), report or _raise)
     try:
-        with open(path, "rb") as stream:
+        with open_regular(path) as stream:
             kinds = read_lists(stream, reader.take)
     except OSError as error:
         raise DatasetError(f"cannot read the annotation file {path}: {error.strerror or error}") from error

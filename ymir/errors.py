@@ -1,6 +1,7 @@
 """Return codes of the platform, and the one place that turns any exception into a code and a sentence."""
 
 import errno
+import os
 import traceback
 from dataclasses import dataclass
 from enum import IntEnum
@@ -109,10 +110,11 @@ def return_code_of(error: BaseException) -> ReturnCode:
     for kind, code in _CODES_OF_MMSEG:
         if isinstance(error, kind):
             return code
-    if isinstance(error, RuntimeError):
+    if isinstance(error, RuntimeError) or type(error).__module__ == "cv2":
         # torch reports memory and device trouble as RuntimeError; only newer versions have a class for the first.
+        # OpenCV has one error for everything.
         text = str(error).lower()
-        if "out of memory" in text or "can't allocate memory" in text:
+        if any(words in text for words in ("out of memory", "can't allocate memory", "insufficient memory")):
             return ReturnCode.OUT_OF_MEMORY
         if "cuda" in text or "cudnn" in text or "nccl" in text:
             return ReturnCode.CUDA
@@ -131,15 +133,28 @@ def describe(error: BaseException) -> Failure:
         sentence = f"{_FULL[full.errno]} while writing {full.filename or 'the results'}"
         sentence += "" if full is error else f": {text}"
     elif isinstance(error, OSError) and error.errno in _BARRED and error.filename:
-        sentence = f"cannot use {error.filename}: {error.strerror}"
+        # What exists is in the way of a folder that is to be made.
+        reason = os.strerror(errno.ENOTDIR) if error.errno == errno.EEXIST else error.strerror
+        sentence = f"cannot use {error.filename}: {reason}"
     elif not text or (code is ReturnCode.OTHER and not isinstance(error, TaskError)):
         sentence = f"{type(error).__name__}: {text}" if text else type(error).__name__
     else:
         sentence = text
+    sentence = printable(sentence)
     if len(sentence) > _MAX_SENTENCE:  # it may quote a file
         sentence = f"{sentence[:_MAX_SENTENCE]}…"
     details = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    return Failure(return_code=int(code), sentence=sentence, details=details)
+    return Failure(return_code=int(code), sentence=sentence, details=printable(details))
+
+
+def printable(text: str) -> str:
+    """`text` with all that is no character for people spelled out, so that what a file is called or holds can neither
+    steer the terminal where it is shown nor keep it from being written; lines stay lines.
+
+    >>> printable("a\x1b[2J")
+    'a\\x1b[2J'
+    """
+    return "".join(char if char.isprintable() or char in "\n\t" else repr(char)[1:-1] for char in text)
 
 
 def _full_disk(error: BaseException) -> Optional[OSError]:

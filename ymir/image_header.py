@@ -10,6 +10,7 @@ from PIL import Image, UnidentifiedImageError
 from mmseg.datasets.image_files import check_opencv_limits
 from mmseg.datasets.pillow_files import open_picture
 from mmseg.errors import ImageError
+from mmseg.regular_files import open_regular
 from ymir.image_end import jpeg_ends, png_ends
 
 _EXIF_ORIENTATION = 0x0112
@@ -33,7 +34,7 @@ def image_shape(path: Path, *, max_pixels: Optional[int] = None) -> Tuple[int, i
         ImageError: the file is missing, truncated, of an unknown format, or has too many pixels.
     """
     try:
-        with open(path, "rb") as stream:
+        with open_regular(path) as stream:
             width, height, orientation = _header(stream)
             _check_pixels(path, width, height, max_pixels)
             _check_end(stream)

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Iterator, List, NamedTuple, Sequence, Tuple
 
+from mmseg.regular_files import open_regular
 from ymir.errors import DatasetError
 from ymir.text_list import TextList, repeated
 
@@ -55,7 +56,7 @@ def _lines(path: Path) -> Iterator[Tuple[int, str]]:
     if not str(path) or str(path) == ".":
         raise DatasetError("env.yaml names no index file for this task")
     try:
-        with open(path, "rb") as stream:
+        with open_regular(path) as stream:
             # Lines of bytes end at the line feed alone: a path may hold the other separators at which text is split.
             for number, line in enumerate(stream, 1):
                 if number == 1 and line.startswith(codecs.BOM_UTF8):

@@ -8,6 +8,7 @@ from typing import Dict, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 
+from mmseg.regular_files import open_regular
 from ymir.errors import DatasetError
 from ymir.problems import Problems
 from ymir.text_list import hashes
@@ -55,7 +56,7 @@ def index_lines(path: Path, fields: Tuple[str, ...], problems: Problems) -> Iter
 def count_lines(path: Path) -> int:
     """About how many lines the file has; 0 where it cannot be read."""
     try:
-        with open(path, "rb") as stream:
+        with open_regular(path) as stream:
             return 1 + sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
     except OSError:
         return 0
@@ -63,7 +64,7 @@ def count_lines(path: Path) -> int:
 
 def _lines(path: Path) -> Iterator[Tuple[int, object]]:
     """The lines as text, those that are not UTF-8 as bytes, with their numbers."""
-    with open(path, "rb") as stream:
+    with open_regular(path) as stream:
         # Lines of bytes end at the line feed alone: a path may hold the other separators at which text is split.
         for number, line in enumerate(stream, 1):
             if number == 1 and line.startswith(codecs.BOM_UTF8):

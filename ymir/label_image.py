@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from mmseg.datasets.pillow_files import open_picture
+from mmseg.regular_files import open_regular
 from ymir.coco import UNCOVERED
 from ymir.errors import DatasetError
 
@@ -90,7 +91,7 @@ def check_label_picture(path: Path, shape: Tuple[int, int], colors: LabelColors)
 def _opened(path: Path, shape: Tuple[int, int], colors: LabelColors) -> Iterator["Image.Image"]:
     """The picture, whose header fits; it is decoded in the block."""
     try:
-        with open(path, "rb") as stream:
+        with open_regular(path) as stream:
             picture = open_picture(stream)
             if colors is None and picture.mode not in ("L", "P", "1"):
                 raise DatasetError(

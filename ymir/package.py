@@ -1,5 +1,6 @@
 """Model packages: the resolved config file and the weights that belong together."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterator, Optional, Sequence, Tuple
@@ -57,7 +58,7 @@ def package_problems(files: Sequence[Path]) -> Iterator[PackageError]:
                 check_weights_file(file, "model_params_path names")
             except PackageError as error:
                 yield error
-        elif not file.is_file():
+        elif not os.path.isfile(file):  # unlike Path's it takes a folder that cannot be entered
             yield PackageError(f"model_params_path names {file}, which is not a file")
 
 
@@ -90,6 +91,11 @@ def load_model(package: ModelPackage, cfg: Config, device: str) -> Any:
         )
     if not all(isinstance(name, str) for name in model.CLASSES):
         raise PackageError(f"the classes of {package.config_file} must be names, but one of them is something else")
+    if len(model.CLASSES) != model.num_classes or len(set(model.CLASSES)) != len(model.CLASSES):
+        raise PackageError(
+            f"the model of {package.config_file} tells {model.num_classes} classes apart, but the package names "
+            f"{list(model.CLASSES)}; one name for each is expected, none twice"
+        )
     fuse_batch_norm(model)
     return model
 

@@ -34,9 +34,16 @@ PLATFORM_KEYS = frozenset(
 
 IGNORE_BLANK_AREA_ALIAS = "ignore_blank_area"
 
+_INT32 = 2**31 - 1
+_INT64 = 2**63 - 1
+
 
 def _parameter(default: Any, english: str, chinese: str, **constraints: Any) -> Any:
     return Field(default=default, description=english, json_schema_extra={"zh": chinese}, **constraints)
+
+
+def _whole_number(default: int, english: str, chinese: str, *, lowest: int, highest: int = _INT64) -> Any:
+    return _parameter(default, english, chinese, ge=lowest, le=highest)
 
 
 def _choice(default: str, choices: Sequence[str], english: str, chinese: str) -> Any:
@@ -82,20 +89,25 @@ class _SharedMemory(Parameters):
 
 
 class _Loading(_SharedMemory):
-    samples_per_gpu: int = _parameter(
-        2, "Images in a batch on each GPU (or on the CPU)", "每张 GPU（或 CPU）一批处理的图片数量", ge=1
+    samples_per_gpu: int = _whole_number(
+        2,
+        "Images in a batch on each GPU (or on the CPU)",
+        "每张 GPU（或 CPU）一批处理的图片数量",
+        lowest=1,
+        highest=4096,
     )
-    workers_per_gpu: int = _parameter(
+    workers_per_gpu: int = _whole_number(
         2,
         "Processes that load images for each GPU; 0 loads in the main process",
         "每张 GPU 对应的数据读取进程数，0 表示在主进程中读取",
-        ge=0,
+        lowest=0,
+        highest=256,
     )
-    max_image_pixels: int = _parameter(
+    max_image_pixels: int = _whole_number(
         1 << 28,
         "Images of more pixels are refused before they are decoded",
         "像素数超过该值的图片在解码前即被拒绝",
-        ge=1,
+        lowest=1,
     )
     image_size: str = _parameter(
         "",
@@ -128,12 +140,12 @@ class TrainingParameters(_Loading):
         "The mmsegmentation config file that training starts from: below the code folder, or an absolute path",
         "训练所用的 mmsegmentation 配置文件：相对代码目录的路径或绝对路径",
     )
-    max_iters: int = _parameter(20000, "Iterations of training", "训练的迭代次数", ge=1)
-    interval: int = _parameter(
+    max_iters: int = _whole_number(20000, "Iterations of training", "训练的迭代次数", lowest=1, highest=_INT32)
+    interval: int = _whole_number(
         2000,
         "Iterations between two evaluations, each of which also writes checkpoints",
         "验证及保存权重文件的迭代间隔",
-        ge=1,
+        lowest=1,
     )
     crop_size: str = _parameter(
         "",
@@ -158,11 +170,11 @@ class TrainingParameters(_Loading):
     save_least_file: bool = _parameter(
         True, "Keep only the best and the latest weights", "是否只保存最优和最新的权重文件"
     )
-    max_keep_ckpts: int = _parameter(
+    max_keep_ckpts: int = _whole_number(
         -1,
         "With save_least_file False: how many of the best and of the latest weights to keep; -1: all",
         "save_least_file 为 False 时，最多保存的最优与最新权重文件数量；-1 表示保存所有",
-        ge=-1,
+        lowest=-1,
     )
     ignore_black_area: bool = _parameter(
         False,
@@ -297,25 +309,35 @@ class MiningParameters(_Predicting):
         "mirror image (and all views of the model's own test-time augmentation)",
         "改为度量同一图像多次预测的分歧（BALD）：dropout 启用随机失活，flip 使用镜像图像（及模型自带的测试时增强）",
     )
-    disagreement_samples: int = _parameter(
-        8, "Predictions of an image with disagreement dropout", "disagreement 为 dropout 时每张图像的预测次数", ge=2
+    disagreement_samples: int = _whole_number(
+        8,
+        "Predictions of an image with disagreement dropout",
+        "disagreement 为 dropout 时每张图像的预测次数",
+        lowest=2,
+        highest=1000,
     )
-    max_superpixel_per_image: int = _parameter(1024, "Most superpixels in an image", "一张图像中超像素的数量上限", ge=1)
-    max_kept_mining_image: int = _parameter(5000, "Most images to label", "挖掘图像数量的上限", ge=1)
-    topk_superpixel_score: int = _parameter(
-        3, "Fewest regions to label in an image", "一张图像中至少标注的区域数量", ge=1
+    max_superpixel_per_image: int = _whole_number(
+        1024, "Most superpixels in an image", "一张图像中超像素的数量上限", lowest=1
+    )
+    max_kept_mining_image: int = _whole_number(5000, "Most images to label", "挖掘图像数量的上限", lowest=1)
+    topk_superpixel_score: int = _whole_number(
+        3, "Fewest regions to label in an image", "一张图像中至少标注的区域数量", lowest=1
     )
     class_balance: bool = _parameter(
         True, "Prefer regions of rare classes (RSAL)", "是否考虑各类标注的平衡性，用于 RSAL"
     )
-    ripu_region_radius: int = _parameter(1, "Radius of a region of RIPU, in pixels", "RIPU 区域半径，单位为像素", ge=0)
-    coreset_candidates: int = _parameter(
+    ripu_region_radius: int = _whole_number(
+        1, "Radius of a region of RIPU, in pixels", "RIPU 区域半径，单位为像素", lowest=0
+    )
+    coreset_candidates: int = _whole_number(
         4,
         "uncertainty_coreset spreads over so many times max_kept_mining_image of the most uncertain images",
         "uncertainty_coreset 从不确定性最高的多少倍 max_kept_mining_image 张图像中选取",
-        ge=1,
+        lowest=1,
     )
-    mining_seed: int = _parameter(0, "Seed of random and of disagreement dropout", "random 与 dropout 的随机种子", ge=0)
+    mining_seed: int = _whole_number(
+        0, "Seed of random and of disagreement dropout", "random 与 dropout 的随机种子", lowest=0
+    )
     save_overlays: bool = _parameter(
         True,
         "Also draw the regions to label over each kept image, /out/overlays/NAME.jpg",
@@ -376,12 +398,12 @@ def allowed_values(table: Type[Parameters], key: str) -> str:
     if key in ("image_size", "crop_size"):
         return "WIDTHxHEIGHT in pixels such as 480x360, or empty"
     if key == "max_keep_ckpts":
-        return "-1 or a whole number from 1"
+        return f"-1 or a whole number from 1 to {_INT64}"
     if field.annotation is bool:
         return "True or False"
     if field.annotation is int:
-        lowest = next((m.ge for m in field.metadata if getattr(m, "ge", None) is not None), None)
-        return "a whole number" + ("" if lowest is None else f" from {lowest}")
+        lowest, highest = (next(getattr(m, name) for m in field.metadata if hasattr(m, name)) for name in ("ge", "le"))
+        return f"a whole number from {lowest} to {highest}"
     return "text"
 
 

@@ -1,6 +1,7 @@
 """What can be found wrong with a task's input before any heavy work, all of it at once."""
 
 import logging
+import os
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
@@ -121,7 +122,7 @@ def _check_package(files: Sequence[Path], problems: Problems) -> None:
     for error in package_problems(files):
         problems.add(error)
     config = config_file_of(files)
-    if config is not None and config.is_file():
+    if config is not None and os.path.isfile(config):
         with problems.collecting():
             read_package_config(ModelPackage(config_file=config, weights_file=choose_weights(files) or Path()))
 

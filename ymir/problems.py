@@ -3,11 +3,11 @@
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, List
+from typing import Dict, Iterator, List
 
 from mmseg.errors import MMSegError
 from ymir.atomic import replacing
-from ymir.errors import ReturnCode, TaskError, describe
+from ymir.errors import ReturnCode, TaskError, describe, printable
 
 PROBLEMS_FILE = "problems.txt"
 
@@ -51,7 +51,8 @@ class Problems:
     """Collects what is wrong."""
 
     def __init__(self) -> None:
-        self._found: List[Problem] = []
+        # In the order in which they were found, each once.
+        self._found: Dict[Problem, None] = {}
 
     def __len__(self) -> int:
         return len(self._found)
@@ -66,7 +67,9 @@ class Problems:
             where: what it belongs to, put before its sentence.
         """
         failure = describe(error)
-        self._found.append(Problem(failure.return_code, f"{where}: {failure.sentence}" if where else failure.sentence))
+        sentence = f"{printable(where)}: {failure.sentence}" if where else failure.sentence
+        problem = Problem(failure.return_code, sentence)
+        self._found[problem] = None
 
     @contextlib.contextmanager
     def collecting(self) -> Iterator[None]:
@@ -76,22 +79,25 @@ class Problems:
         except (TaskError, MMSegError) as error:
             self.add(error)
 
-    def finish(self, folder: Path) -> None:
-        """Write the problems to problems.txt in `folder`, one a line, return code first; without any, remove that of an
-        earlier run.
+    def raise_any(self, folder: Path) -> None:
+        """Write the problems to problems.txt in `folder`, one a line, return code first.
 
         Raises:
             InputError: there are problems.
         """
-        file = Path(folder) / PROBLEMS_FILE
         if not self._found:
-            with contextlib.suppress(FileNotFoundError):
-                file.unlink()
             return
+        file = Path(folder) / PROBLEMS_FILE
         problems = sorted(self._found, key=_gravity)
         with replacing(file) as stream:
             stream.writelines(f"{problem.return_code}\t{problem.sentence}\n" for problem in problems)
         raise InputError(problems, file)
+
+    def finish(self, folder: Path) -> None:
+        """Like `raise_any`; without problems, remove the problems.txt of an earlier run."""
+        self.raise_any(folder)
+        with contextlib.suppress(FileNotFoundError):
+            (Path(folder) / PROBLEMS_FILE).unlink()
 
 
 def _gravity(problem: Problem) -> int:

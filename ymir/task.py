@@ -4,7 +4,7 @@ environment."""
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Type
 
 from pydantic import ValidationError
 from ymir_exc.env import EnvConfig
@@ -13,9 +13,18 @@ from mmseg.config.limits import MAX_FILE_BYTES
 from mmseg.config.yaml_text import load_plain_yaml
 from mmseg.engine.group_place import GroupPlace
 from mmseg.errors import ConfigError
+from mmseg.regular_files import open_regular
 from ymir.errors import ParameterError
 from ymir.group import check_devices, launcher_threads, read_group_place
-from ymir.params import InferParameters, MiningParameters, TrainingParameters, read_parameters, unknown_keys
+from ymir.params import (
+    AnyParameters,
+    InferParameters,
+    MiningParameters,
+    TrainingParameters,
+    read_parameters,
+    unknown_keys,
+)
+from ymir.problems import Problems
 
 ENV_FILE_VARIABLE = "DEFAULT_ENV_FILE_PATH"
 WEIGHTS_DIR_VARIABLE = "YMIR_WEIGHTS_DIR"
@@ -120,17 +129,19 @@ def read_env(path: Path) -> Env:
         ParameterError: the file cannot be read, or a value in it is of the wrong kind.
     """
     values = _read_mapping(path)
+    task_id = values.get("task_id") or "default-task"
+    if not isinstance(task_id, (str, int, float)) or not str(task_id).isprintable():
+        raise ParameterError(f"{path}: task_id is {task_id!r}, but must be a text without tabs and line breaks")
     try:
         checked = EnvConfig(
-            task_id=str(values.get("task_id") or "default-task"),
+            task_id=str(task_id),
             **{k: values[k] for k in ("run_training", "run_mining", "run_infer") if values.get(k) is not None},
             input=_with_defaults(values.get("input"), "/in", _INPUT_DEFAULTS, f"{path}: input"),
             output=_with_defaults(values.get("output"), "/out", _OUTPUT_DEFAULTS, f"{path}: output"),
         )
     except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"])
-        raise ParameterError(f"{path}: {key} is {problem['input']!r}: {problem['msg']}") from error
+        wrong = [f"{'.'.join(map(str, e['loc']))} is {e['input']!r}: {e['msg']}" for e in error.errors()]
+        raise ParameterError(f"{path}: " + "; ".join(wrong)) from error
     return Env(
         task_id=checked.task_id,
         run_training=checked.run_training,
@@ -145,39 +156,50 @@ def read_task(env: Env, environment: Mapping[str, str]) -> Task:
     """Read config.yaml and check everything in it that can be checked without other files.
 
     Raises:
-        ParameterError: names the file, the key, its value and what is allowed.
+        InputError: names the file, the key, its value and what is allowed, for everything that is wrong; problems.txt
+            lists it.
         NoGPUError: a launcher started more processes on this machine than gpu_id names GPUs.
     """
     source = str(env.input.config_file)
     place = read_group_place(environment)
-    if not (env.run_training or env.run_mining or env.run_infer):
-        raise ParameterError("env.yaml asks for nothing: one of run_training, run_mining and run_infer must be true")
-    if env.run_training and (env.run_mining or env.run_infer):
-        raise ParameterError("env.yaml asks for training together with mining or infer; training runs alone")
-    values = _read_mapping(env.input.config_file)
+    problems, values = Problems(), {}
+    with problems.collecting():
+        _check_jobs(env)
+    with problems.collecting():
+        values = _read_mapping(env.input.config_file)
+    problems.raise_any(env.output.root_dir)
 
-    def table(kind, wanted):
-        return read_parameters(kind, values, source=source) if wanted else None
+    def checked(read: Callable[..., Any], *arguments: Any) -> Any:
+        with problems.collecting():
+            return read(*arguments, source=source)
+
+    def table(kind: Type[AnyParameters], wanted: bool) -> Optional[AnyParameters]:
+        return checked(read_parameters, kind, values) if wanted else None
 
     training = table(TrainingParameters, env.run_training)
+    infer, mining = table(InferParameters, env.run_infer), table(MiningParameters, env.run_mining)
+    class_names, gpu_ids = checked(_class_names, values), checked(_gpu_ids, values)
+    models_dir = env.input.models_dir
+    pretrained_files = checked(_model_files, values, "pretrained_model_params", models_dir)
+    model_files = checked(_model_files, values, "model_params_path", models_dir)
+    problems.raise_any(env.output.root_dir)
+    if place is not None:
+        check_devices(place, gpu_ids, source)
     weights_dir = (training.weights_dir if training else "") or environment.get(WEIGHTS_DIR_VARIABLE) or "/weights"
     warnings = [
         f"{source}: {key} is not a hyper-parameter of this executor and is ignored"
         + (f"; did you mean {' or '.join(close)}?" if close else "")
         for key, close in unknown_keys(values).items()
     ]
-    class_names, gpu_ids = _class_names(values, source), _gpu_ids(values, source)
-    if place is not None:
-        check_devices(place, gpu_ids, source)
     return Task(
         env=env,
         class_names=class_names,
         gpu_ids=gpu_ids,
         training=training,
-        infer=table(InferParameters, env.run_infer),
-        mining=table(MiningParameters, env.run_mining),
-        pretrained_files=_model_files(values, "pretrained_model_params", env.input.models_dir, source),
-        model_files=_model_files(values, "model_params_path", env.input.models_dir, source),
+        infer=infer,
+        mining=mining,
+        pretrained_files=pretrained_files,
+        model_files=model_files,
         weights_dir=Path(weights_dir),
         warnings=tuple(warnings),
         place=place,
@@ -185,14 +207,25 @@ def read_task(env: Env, environment: Mapping[str, str]) -> Task:
     )
 
 
+def _check_jobs(env: Env) -> None:
+    if not (env.run_training or env.run_mining or env.run_infer):
+        raise ParameterError("env.yaml asks for nothing: one of run_training, run_mining and run_infer must be true")
+    if env.run_training and (env.run_mining or env.run_infer):
+        raise ParameterError("env.yaml asks for training together with mining or infer; training runs alone")
+
+
 def _read_mapping(path: Path) -> Dict[str, Any]:
     try:
-        with open(path, encoding="utf-8-sig") as stream:
-            values = load_plain_yaml(stream.read(MAX_FILE_BYTES + 1), str(path))
+        with open_regular(path) as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
+            raise ParameterError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
+        values = load_plain_yaml(data.decode("utf-8-sig"), str(path))
     except OSError as error:
         raise ParameterError(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise ParameterError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ParameterError(f"{path} is not valid YAML: line {line} is not UTF-8") from error
     except ConfigError as error:
         raise ParameterError(str(error)) from error
     if values is None:
@@ -207,13 +240,15 @@ def _with_defaults(values: Any, root: str, defaults: Mapping[str, str], where: s
         values = {}
     if not isinstance(values, dict):
         raise ParameterError(f"{where} is {values!r}, but must hold 'key: value' lines")
-    root = str(values.get("root_dir") or root)
-    complete = {"root_dir": root}
-    for key, default in defaults.items():
+    complete: Dict[str, Any] = {}
+    for key, default in {"root_dir": root, **defaults}.items():
         value = values.get(key)
         value = default if value is None or value == "" else value
+        if isinstance(value, str) and "\0" in value:
+            raise ParameterError(f"{where}.{key} is {value!r}, but no path has a NUL character")
         # A path that is relative belongs to its root; the platform writes absolute ones.
-        complete[key] = os.path.join(root, value) if isinstance(value, str) and value else value
+        is_below = isinstance(value, str) and isinstance(complete.get("root_dir"), str)
+        complete[key] = os.path.join(complete["root_dir"], value) if is_below else value
     return complete
 
 
@@ -258,7 +293,7 @@ def _model_files(values: Mapping[str, Any], key: str, models_dir: Path, source: 
     if given is None or given == "":
         return ()
     given = [given] if isinstance(given, str) else given
-    if not isinstance(given, list) or not all(isinstance(name, str) and name for name in given):
+    if not isinstance(given, list) or not all(isinstance(n, str) and n and "\0" not in n for n in given):
         raise ParameterError(f"{source}: {key} is {given!r}, but must be a list of file paths")
     files: List[Path] = [models_dir / name for name in given]
     return tuple(files)

@@ -4,6 +4,7 @@ import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
+from mmseg.regular_files import open_regular
 from ymir.errors import PackageError
 
 # torch.save before version 1.6: a pickle of a number that marks the format. Files that pickle a state_dict itself, or
@@ -24,10 +25,8 @@ def check_weights_file(path: Path, where: str) -> None:
         PackageError: it is missing, a folder, empty, cannot be read, is a text, or a part of a file.
     """
     path = Path(path)
-    if not path.is_file():
-        raise PackageError(f"{where} {path}, which is {'a folder' if path.is_dir() else 'not a file'}")
     try:
-        with open(path, "rb") as stream:
+        with open_regular(path) as stream:
             head = stream.read(512)
             if not head:
                 raise PackageError(f"{where} {path}, which is empty")
@@ -35,6 +34,10 @@ def check_weights_file(path: Path, where: str) -> None:
                 _check_zip(stream, path, where)
             elif not head.startswith(_PICKLE_MAGIC) and head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] != b"ustar":
                 raise PackageError(f"{where} {path}, which {_description(head)}, not a checkpoint")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise PackageError(f"{where} {path}, which is not a file") from error
+    except IsADirectoryError as error:
+        raise PackageError(f"{where} {path}, which is a folder") from error
     except OSError as error:
         raise PackageError(f"{where} {path}, which cannot be read: {error.strerror or error}") from error
 

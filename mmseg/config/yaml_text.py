@@ -20,12 +20,25 @@ class _YamlLoader(yaml.SafeLoader):
         return tuple(self.construct_sequence(node, deep=True))
 
 
-class _TextDates(_YamlLoader):
-    """Leaves what looks like a date as it is written."""
+class _PlainLoader(_YamlLoader):
+    """Leaves what looks like a date as it is written, and refuses a key that is there twice."""
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        # Here and not where the mapping is made: by then what `<<` brings in stands among its keys.
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in seen:
+                    raise yaml.composer.ComposerError(
+                        None, None, f"the key {key.value!r} is there twice", key.start_mark
+                    )
+                seen.add((key.tag, key.value))
+        return node
 
 
 _YamlLoader.add_constructor("tag:yaml.org,2002:python/tuple", _YamlLoader.tuple_of)
-_TextDates.add_constructor("tag:yaml.org,2002:timestamp", _TextDates.construct_yaml_str)
+_PlainLoader.add_constructor("tag:yaml.org,2002:timestamp", _PlainLoader.construct_yaml_str)
 
 
 class _Invalid(Exception):
@@ -56,12 +69,12 @@ def load_plain_yaml(text: str, name: str) -> Any:
     A date is the text of it.
 
     :param name: stands for the file in messages
-    :raises ConfigError: when it is no YAML, is too long, or means other values or too many of them
+    :raises ConfigError: when it is no YAML, has a key twice, is too long, or means other values or too many of them
     """
     if len(text) > MAX_FILE_BYTES:
         raise ConfigError(f"{name} is longer than {MAX_FILE_BYTES} characters")
     try:
-        return Budget().copy(_load(text, _TextDates))
+        return Budget().copy(_load(text, _PlainLoader))
     except _Invalid as error:
         line = f"line {error.line}: " if error.line else ""
         raise ConfigError(f"{name} is not valid YAML: {line}{error.reason}") from error

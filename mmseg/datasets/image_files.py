@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 
 from mmseg.datasets.pillow_files import open_picture
 from mmseg.errors import DataError, ImageError
+from mmseg.regular_files import open_regular
 
 #: OpenCV's decoding flag of each colour type. All but the `_ignore_orientation` ones turn the image upright by its
 #: EXIF tag.
@@ -106,7 +107,7 @@ def check_opencv_limits(width: int, height: int, what: str, error: Type[DataErro
 
 def _read_bytes(path: str, kind: str, error: Type[DataError]) -> bytes:
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             data = file.read()
     except (OSError, ValueError) as cause:
         reason = getattr(cause, "strerror", None) or str(cause)

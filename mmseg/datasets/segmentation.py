@@ -9,6 +9,7 @@ from mmseg.datasets.palette import generate_palette
 from mmseg.datasets.transforms.compose import Compose
 from mmseg.datasets.transforms.loading import LoadAnnotations
 from mmseg.errors import ConfigError, DataError
+from mmseg.regular_files import open_regular
 
 
 class Draw(NamedTuple):
@@ -199,7 +200,7 @@ def read_lines(path: str, kind: str) -> List[str]:
 def read_numbered_lines(path: str, kind: str) -> List[Tuple[int, str]]:
     """Like `read_lines`, each with its number in the file, counted from 1."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             text = file.read().decode("utf-8-sig")
     except (OSError, ValueError) as cause:
         reason = getattr(cause, "strerror", None) or str(cause)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import struct
 
 import cv2
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from tests.end_to_end.start import run_start
-from tests.security.hostile_checkpoints import HOSTILE_CHECKPOINTS
+from tests.security.hostile_checkpoints import HOSTILE_CHECKPOINTS, rebuilt_tensor, text, weights, write_zip
 from tests.security.hostile_configs import HOSTILE_CONFIGS
 from tests.security.test_configs import SECRET, write_package
 from tests.security.test_yaml import BOMB
@@ -66,6 +67,18 @@ def test_a_hostile_checkpoint(name, root):
     assert (run.status, run.record[3], run.record[4]) == (1, "4", "300004"), run.output
     assert str(package / "model.pth") in run.record[5]
     assert not canary.exists()
+
+
+def test_names_in_a_package_cannot_steer_a_terminal_or_hide_the_failure(root):
+    """A lone surrogate cannot be written as UTF-8, and the record must be written all the same."""
+    (root / "package" / "model.py").write_text(SOUND_CONFIG)
+    spelled = "a\x1b[2J\x07\n\ud800\0xyz".encode("utf-8", "surrogatepass")
+    key = struct.pack("<cI", b"X", len(spelled)) + spelled
+    write_zip(root / "package" / "model.pth", weights(rebuilt_tensor()).replace(text("w"), key))
+    _, run = infer(root, root / "package")
+    assert (run.status, run.record[3], run.record[4]) == (1, "4", "300004"), run.output
+    assert r"a\x1b[2J\x07 \ud800\x00xyz" in run.record[5]
+    assert "\x1b" not in run.output + run.details
 
 
 def test_a_package_of_links_and_foreign_paths_is_used_for_its_weights_alone(root):

@@ -1,5 +1,7 @@
 import errno
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -43,6 +45,7 @@ from ymir.errors import describe
         ),
         (PermissionError(errno.EACCES, "Permission denied", "/out/x"), 160004, "cannot use /out/x: Permission denied"),
         (OSError(errno.EROFS, "Read-only file system", "/out"), 160004, "cannot use /out: Read-only file system"),
+        (FileExistsError(errno.EEXIST, "File exists", "/out"), 160004, "cannot use /out: Not a directory"),
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/o/x"), 160004, "cannot use /o/x: Not a directory"),
     ],
 )
@@ -55,6 +58,28 @@ def test_a_real_shortage_of_memory_is_recognised():
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**55, dtype=torch.float64)
     assert describe(caught.value).return_code == 300103
+    with pytest.raises(cv2.error) as caught:
+        cv2.resize(np.zeros((1, 1), np.uint8), (2**28, 2**28))
+    assert describe(caught.value).return_code == 300103
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2J\x1b]0;title\x07", "\\x1b[2J\\x1b]0;title\\x07"),
+        ("\0\x7f\x9b", "\\x00\\x7f\\x9b"),
+        ("\ud800", "\\ud800"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("图像 ö 😀 \\", "图像 ö 😀 \\"),
+    ],
+)
+def test_what_is_no_character_for_people_is_spelled_out(text, shown):
+    try:
+        raise errors.PackageError(f"a{text}b\nc")
+    except errors.PackageError as error:
+        failure = describe(error)
+    assert failure.sentence == f"a{shown}b c"
+    assert f"a{shown}b\nc\n" in failure.details
 
 
 def test_the_details_are_the_traceback():

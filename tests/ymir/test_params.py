@@ -81,13 +81,16 @@ def test_an_empty_value_is_the_default(nothing):
 @pytest.mark.parametrize(
     ("table", "key", "value", "allowed"),
     [
-        (TrainingParameters, "max_iters", "many", "a whole number from 1"),
-        (TrainingParameters, "max_iters", 0, "a whole number from 1"),
-        (TrainingParameters, "interval", 2.5, "a whole number from 1"),
-        (TrainingParameters, "samples_per_gpu", True, "a whole number from 1"),
-        (TrainingParameters, "workers_per_gpu", -1, "a whole number from 0"),
-        (TrainingParameters, "max_keep_ckpts", 0, "-1 or a whole number from 1"),
-        (TrainingParameters, "max_keep_ckpts", -2, "-1 or a whole number from 1"),
+        (TrainingParameters, "max_iters", "many", "a whole number from 1 to 2147483647"),
+        (TrainingParameters, "max_iters", 0, "a whole number from 1 to 2147483647"),
+        (TrainingParameters, "max_iters", 2**31, "a whole number from 1 to 2147483647"),
+        (TrainingParameters, "interval", 2.5, "a whole number from 1 to 9223372036854775807"),
+        (TrainingParameters, "samples_per_gpu", True, "a whole number from 1 to 4096"),
+        (TrainingParameters, "samples_per_gpu", 10**12, "a whole number from 1 to 4096"),
+        (TrainingParameters, "workers_per_gpu", -1, "a whole number from 0 to 256"),
+        (InferParameters, "workers_per_gpu", 257, "a whole number from 0 to 256"),
+        (TrainingParameters, "max_keep_ckpts", 0, "-1 or a whole number from 1 to 9223372036854775807"),
+        (TrainingParameters, "max_keep_ckpts", -2, "-1 or a whole number from 1 to 9223372036854775807"),
         (TrainingParameters, "save_least_file", "perhaps", "True or False"),
         (TrainingParameters, "export_format", "voc", "one of seg-coco:raw, seg-mask:raw"),
         (TrainingParameters, "crop_size", "480", "WIDTHxHEIGHT in pixels such as 480x360, or empty"),
@@ -103,7 +106,8 @@ def test_an_empty_value_is_the_default(nothing):
             "uncertainty_coreset",
         ),
         (MiningParameters, "uncertainty_method", "magic", "one of BvSB, entropy, margin, least_confidence"),
-        (MiningParameters, "ripu_region_radius", -1, "a whole number from 0"),
+        (MiningParameters, "ripu_region_radius", -1, "a whole number from 0 to 9223372036854775807"),
+        (MiningParameters, "disagreement_samples", 10**9, "a whole number from 2 to 1000"),
     ],
 )
 def test_wrong_values_are_refused_by_key_value_and_what_is_allowed(table, key, value, allowed):

@@ -242,6 +242,15 @@ def test_the_error_goes_from_one_process_to_another():
     assert again.return_code == error.return_code == 300003
 
 
+def test_the_file_of_problems_holds_no_control_characters(tmp_path):
+    problems = Problems()
+    problems.add(ImageError("\x1b[2J\ud800"), "a\x1b[2J\ud800")
+    with pytest.raises(InputError):
+        problems.raise_any(tmp_path)
+    text = (tmp_path / "problems.txt").read_text(encoding="utf-8")
+    assert text == "300003\ta\\x1b[2J\\ud800: \\x1b[2J\\ud800\n"
+
+
 def test_only_what_is_raised_on_purpose_is_collected():
     problems = Problems()
     with problems.collecting():

@@ -5,6 +5,7 @@ import yaml
 
 from tests.ymir.task_files import make_task, write_env
 from ymir.errors import ParameterError
+from ymir.problems import InputError
 from ymir.task import env_file, read_env, read_task
 
 
@@ -100,7 +101,7 @@ def test_gpu_ids(tmp_path, given, ids):
     ],
 )
 def test_a_wrong_config_names_file_key_and_value(tmp_path, config, message):
-    with pytest.raises(ParameterError) as caught:
+    with pytest.raises(InputError) as caught:
         make_task(tmp_path, config=config, run_infer=True)
     assert str(tmp_path / "in" / "config.yaml") in str(caught.value)
     assert message in str(caught.value)
@@ -111,7 +112,7 @@ def test_a_wrong_config_names_file_key_and_value(tmp_path, config, message):
     [({}, "asks for nothing"), ({"run_training": True, "run_infer": True}, "training runs alone")],
 )
 def test_a_combination_of_jobs_that_does_not_exist(tmp_path, flags, message):
-    with pytest.raises(ParameterError, match=message):
+    with pytest.raises(InputError, match=message):
         make_task(tmp_path, config={"class_names": ["a"]}, **flags)
 
 
@@ -141,3 +142,22 @@ def test_an_unknown_key_is_a_warning(tmp_path):
     (warning,) = read_task(env, {}).warnings
     assert "max_iter is not a hyper-parameter" in warning
     assert "did you mean max_iters?" in warning
+
+
+def test_everything_that_is_wrong_in_a_config_is_listed_at_once(tmp_path):
+    config = {"class_names": [], "gpu_id": "x", "fp16": "maybe", "model_params_path": 3}
+    with pytest.raises(InputError, match="4 problems with the input"):
+        make_task(tmp_path, config=config, run_infer=True, run_mining=True)
+    lines = (tmp_path / "out" / "problems.txt").read_text(encoding="utf-8").splitlines()
+    assert all(line.startswith(f"300001\t{tmp_path / 'in' / 'config.yaml'}: ") for line in lines)
+    for key in config:
+        assert any(f"{key} is " in line for line in lines)
+
+
+def test_a_key_may_stand_once(tmp_path):
+    path = tmp_path / "env.yaml"
+    path.write_text("task_id: a\nb: &b {x: 1, y: 2}\nother: &other {<<: *b, x: 3}\nlast: {<<: *other, x: 4}\n")
+    assert read_env(path).task_id == "a"
+    path.write_text("task_id: a\ninput:\n  root_dir: /x\n  root_dir: /y\n")
+    with pytest.raises(ParameterError, match="env.yaml is not valid YAML: line 4: the key 'root_dir' is there twice"):
+        read_env(path)

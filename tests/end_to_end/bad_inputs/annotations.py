@@ -8,6 +8,7 @@ from tests.end_to_end.bad_inputs.spoiling import (
     folder,
     in_annotations,
     label_pictures,
+    pipe,
     remove,
     segmentation,
     text,
@@ -17,6 +18,7 @@ from tests.end_to_end.bad_inputs.task_folder import COCO
 ROWS = [
     BadInput("the annotation file is not there", "training", 300002, ("coco.json", "No such file"), remove(COCO)),
     BadInput("the annotation file is a folder", "training", 300002, ("coco.json", "Is a directory"), folder(COCO)),
+    BadInput("the annotation file is a pipe", "training", 300002, ("coco.json", "no regular file"), pipe(COCO)),
     BadInput("the annotation file is empty", "training", 300002, ("coco.json is not valid JSON",), text(COCO, "")),
     BadInput(
         "the annotation file is truncated",

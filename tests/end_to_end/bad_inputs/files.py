@@ -3,7 +3,16 @@
 import shutil
 
 from tests.end_to_end.bad_inputs.row import BadInput
-from tests.end_to_end.bad_inputs.spoiling import data, env, folder, many_candidates, more_lines, remove, text
+from tests.end_to_end.bad_inputs.spoiling import (
+    data,
+    env,
+    folder,
+    many_candidates,
+    more_lines,
+    pipe,
+    remove,
+    text,
+)
 from tests.end_to_end.bad_inputs.task_folder import TaskFolder
 
 _LINE = "IMAGE<TAB>ANNOTATION"
@@ -12,6 +21,11 @@ _LINE = "IMAGE<TAB>ANNOTATION"
 def _out_is_a_file(task: TaskFolder) -> None:
     shutil.rmtree(str(task.out))
     task.out.write_text("a file in place of the folder")
+
+
+def _out_is_a_link_to_nowhere(task: TaskFolder) -> None:
+    shutil.rmtree(str(task.out))
+    task.out.symlink_to(task.root / "gone")
 
 
 _FILES = [
@@ -53,6 +67,20 @@ _FILES = [
         text("config.yaml", "a: !!python/object/apply:os.system [ls]"),
     ),
     BadInput(
+        "config.yaml is a pipe",
+        "mining",
+        300001,
+        ("cannot read", "config.yaml", "no regular file"),
+        pipe("config.yaml"),
+    ),
+    BadInput(
+        "config.yaml has a key twice",
+        "training",
+        300001,
+        ("config.yaml is not valid YAML: line 2: the key 'max_iters' is there twice",),
+        text("config.yaml", "max_iters: 2\nmax_iters: 3\n"),
+    ),
+    BadInput(
         "env.yaml is not there",
         "infer",
         300001,
@@ -90,6 +118,38 @@ _FILES = [
         record=False,
     ),
     BadInput(
+        "env.yaml has two wrong values",
+        "infer",
+        300001,
+        ("env.yaml", "run_training is 'perhaps'", "run_infer is 'never'"),
+        env(lambda e: e.update(run_training="perhaps", run_infer="never")),
+        record=False,
+    ),
+    BadInput(
+        "env.yaml has a NUL character in a path",
+        "infer",
+        300001,
+        ("env.yaml: input.candidate_index_file is 'a\\x00'", "NUL"),
+        env(lambda e: e["input"].update(candidate_index_file="a\0")),
+        record=False,
+    ),
+    BadInput(
+        "env.yaml has a list for its root folder",
+        "infer",
+        300001,
+        ("env.yaml", "root_dir is [1]"),
+        env(lambda e: e["input"].update(root_dir=[1])),
+        record=False,
+    ),
+    BadInput(
+        "env.yaml has a task_id of two lines",
+        "infer",
+        300001,
+        ("env.yaml: task_id is 'a\\nb'", "without tabs and line breaks"),
+        env(lambda e: e.update(task_id="a\nb")),
+        record=False,
+    ),
+    BadInput(
         "env.yaml asks for nothing",
         "infer",
         300001,
@@ -118,6 +178,32 @@ _FILES = [
         _out_is_a_file,
         record=False,
         process=True,
+    ),
+    BadInput(
+        "the output folder is a link to nowhere",
+        "infer",
+        160004,
+        ("cannot use", "out: Not a directory"),
+        _out_is_a_link_to_nowhere,
+        record=False,
+    ),
+    BadInput(
+        "a folder is in the place of monitor.txt",
+        "infer",
+        160004,
+        ("cannot use", "monitor.txt: Is a directory"),
+        lambda task: (task.out / "monitor.txt").mkdir(),
+        record=False,
+    ),
+    BadInput(
+        "a folder is in the place of the result",
+        "infer",
+        160004,
+        ("cannot use", "result.json: Is a directory"),
+        lambda task: (
+            (task.root / "result.json").mkdir(),
+            task.env["output"].update(infer_result_file=str(task.root / "result.json")),
+        ),
     ),
     BadInput(
         "the weights do not fit onto the disk",
@@ -150,6 +236,7 @@ _INDEXES = [
     BadInput(
         "an index is a folder", "training", 300002, ("train-index.tsv", "Is a directory"), folder("train-index.tsv")
     ),
+    BadInput("an index is a pipe", "infer", 300002, ("candidate-index.tsv", "regular"), pipe("candidate-index.tsv")),
     BadInput("an index is empty", "training", 300002, ("train-index.tsv names no image",), text("train-index.tsv", "")),
     BadInput(
         "an index has blank lines alone",

@@ -4,7 +4,19 @@ from pathlib import Path
 from typing import List
 
 from tests.end_to_end.bad_inputs.row import BadInput
-from tests.end_to_end.bad_inputs.spoiling import CANDIDATE, IMAGE, cut, dangling, data, folder, png_of, remove, text
+from tests.end_to_end.bad_inputs.spoiling import (
+    CANDIDATE,
+    IMAGE,
+    cut,
+    dangling,
+    data,
+    device,
+    folder,
+    pipe,
+    png_of,
+    remove,
+    text,
+)
 
 
 def _images(kind: str, image: str) -> List[BadInput]:
@@ -17,6 +29,8 @@ def _images(kind: str, image: str) -> List[BadInput]:
         BadInput(f"{who} is a JPEG without its last bytes", kind, 300003, (name, "truncated"), cut(image, 0.99)),
         BadInput(f"{who} is a text", kind, 300003, (name, "unknown format"), text(image, "no image")),
         BadInput(f"{who} is a folder", kind, 300003, (name, "Is a directory"), folder(image)),
+        BadInput(f"{who} is a pipe", kind, 300003, (name, "no regular file"), pipe(image)),
+        BadInput(f"{who} is a device", kind, 300003, (name, "no regular file"), device(image)),
         BadInput(f"{who} is a link to nowhere", kind, 300003, (name, "No such file"), dangling(image)),
         BadInput(
             f"{who} declares 60,000 x 60,000 pixels",

@@ -9,6 +9,8 @@ from tests.end_to_end.bad_inputs.spoiling import (
     folder,
     other_network,
     other_weights,
+    package_classes,
+    pipe,
     remove,
     text,
     zip_of_texts,
@@ -20,6 +22,7 @@ ROWS = [
         "the weights are not there", "infer", 300004, ("model.pth, which is not a file",), remove(WEIGHTS), process=True
     ),
     BadInput("the weights are a folder", "infer", 300004, ("model.pth, which is a folder",), folder(WEIGHTS)),
+    BadInput("the weights are a pipe", "infer", 300004, ("model.pth", "no regular file"), pipe(WEIGHTS)),
     BadInput("the weights are empty", "mining", 300004, ("model.pth, which is empty",), data(WEIGHTS, b"")),
     BadInput("the weights are a text", "infer", 300004, ("model.pth, which is a text",), text(WEIGHTS, "no weights")),
     BadInput(
@@ -63,6 +66,20 @@ ROWS = [
         text(CONFIG, "__import__('os').system('ls')\nmodel = dict()\n"),
     ),
     BadInput("the model config names another network", "infer", 300001, ("'Magic'",), other_network),
+    BadInput(
+        "the package names too few classes",
+        "infer",
+        300004,
+        ("tells 8 classes apart", "names ['sky']"),
+        package_classes("sky"),
+    ),
+    BadInput(
+        "the package names a class twice",
+        "mining",
+        300004,
+        ("tells 8 classes apart", "none twice"),
+        package_classes(*["sky"] * 8),
+    ),
     BadInput(
         "the model knows other classes",
         "infer",

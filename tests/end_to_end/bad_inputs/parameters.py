@@ -16,6 +16,9 @@ ROWS = [
     _config(300001, "a number that is a list", ("samples_per_gpu is [2]", "a whole number"), samples_per_gpu=[2]),
     _config(300001, "a number that is a mapping", ("max_iters is {'a': 1}", "a whole number"), max_iters={"a": 1}),
     _config(300001, "a number that is too small", ("workers_per_gpu is -1", "from 0"), workers_per_gpu=-1),
+    _config(300001, "a number that is too large", ("max_iters is 1000000", "to 2147483647"), max_iters=10**30),
+    _config(300001, "a batch without limit", ("samples_per_gpu is 1000000", "to 4096"), samples_per_gpu=10**9),
+    _config(300001, "processes without limit", ("workers_per_gpu is '100000'", "to 256"), workers_per_gpu="100000"),
     _config(300001, "a number that means nothing", ("max_keep_ckpts is 0", "-1 or a whole"), max_keep_ckpts=0),
     _config(
         300001, "a truth value that is a word", ("save_least_file is 'perhaps'", "True or"), save_least_file="perhaps"
@@ -37,6 +40,15 @@ ROWS = [
     _config(300001, "a text that is a list", ("config_file is ['a.py']", "text"), config_file=["a.py"]),
     _config(300001, "a text that is a mapping", ("cfg_options is {'lr': 1}", "text"), cfg_options={"lr": 1}),
     _config(300001, "several wrong values", ("max_iters is 'x'", "interval is 0"), max_iters="x", interval=0),
+    _config(
+        300001,
+        "wrong values of every kind",
+        ("4 problems", "problems.txt", "interval is 0", "class_names is []", "gpu_id is 'x'", "1 more"),
+        interval=0,
+        class_names=[],
+        gpu_id="x",
+        pretrained_model_params=5,
+    ),
     _config(300001, "an option without a value", ("lr",), cfg_options="lr"),
     _config(300001, "an option of the platform", ("args_options", "--gpus cannot be set"), args_options="--gpus 2"),
     _config(300001, "an option that does not exist", ("args_options", "--magic"), args_options="--magic"),
@@ -46,6 +58,12 @@ ROWS = [
         300001, "a config file that is not there", ("config_file is 'configs/none.py'",), config_file="configs/none.py"
     ),
     _config(300001, "a backbone that does not exist", ("backbone", "'Magic'"), cfg_options="model.backbone.type=Magic"),
+    _config(
+        300001,
+        "a layer of negative width",
+        ("head", "cannot be built with these arguments", "-1"),
+        cfg_options="model.decode_head.channels=-1",
+    ),
     _config(300001, "an optimizer that does not exist", ("Magic",), cfg_options="optimizer.type=Magic"),
     _config(300001, "one image in a batch to normalise", ("samples_per_gpu is 1", "at least 2"), samples_per_gpu=1),
     _config(300001, "GPU numbers that are words", ("gpu_id is 'a'", "GPU numbers such as 0"), gpu_id="a"),
@@ -76,6 +94,7 @@ ROWS = [
         ("gone.pth, which is not a file",),
         pretrained_model_params=["gone.pth"],
     ),
+    _config(300004, "a folder of weights that is not there", ("weights_dir is '/gone'",), weights_dir="/gone"),
     _config(
         300201, "a learning rate without limit", ("NaN or infinite",), cfg_options="optimizer.lr=1e30", max_iters=20
     ),

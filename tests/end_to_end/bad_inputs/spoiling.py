@@ -1,6 +1,7 @@
 """Ways to spoil a sound task."""
 
 import json
+import os
 import shutil
 import struct
 import zipfile
@@ -11,6 +12,7 @@ from typing import Any, Callable, Dict, Tuple
 import torch
 from PIL import Image
 
+from mmseg.engine.checkpoint import load_checkpoint
 from tests.end_to_end.bad_inputs.task_folder import COCO, TaskFolder
 
 IMAGE = "assets/train-000.jpg"
@@ -58,6 +60,28 @@ def dangling(name: str) -> Callable[[TaskFolder], None]:
     def spoil(task: TaskFolder) -> None:
         task.path(name).unlink()
         task.path(name).symlink_to(task.root / "gone")
+
+    return spoil
+
+
+def pipe(name: str) -> Callable[[TaskFolder], None]:
+    """A pipe into which nobody writes."""
+
+    def spoil(task: TaskFolder) -> None:
+        task.path(name).unlink()
+        os.mkfifo(str(task.path(name)))
+        _leave(task, name)
+
+    return spoil
+
+
+def device(name: str) -> Callable[[TaskFolder], None]:
+    """A device that can be read without end."""
+
+    def spoil(task: TaskFolder) -> None:
+        task.path(name).unlink()
+        task.path(name).symlink_to("/dev/zero")
+        _leave(task, name)
 
     return spoil
 
@@ -146,6 +170,17 @@ def png_of(width: int, height: int) -> bytes:
 def other_weights(task: TaskFolder) -> None:
     task.path(WEIGHTS).unlink()
     torch.save({"state_dict": {"backbone.other.weight": torch.zeros(3)}}, str(task.path(WEIGHTS)))
+
+
+def package_classes(*names: str) -> Callable[[TaskFolder], None]:
+    """The model package names these classes."""
+
+    def spoil(task: TaskFolder) -> None:
+        checkpoint = load_checkpoint(task.path(WEIGHTS))
+        checkpoint["meta"]["CLASSES"] = list(names)
+        torch.save(checkpoint, str(task.path(WEIGHTS)))
+
+    return spoil
 
 
 def other_network(task: TaskFolder) -> None:
