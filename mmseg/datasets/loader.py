@@ -19,6 +19,7 @@ import torch.multiprocessing
 from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import default_collate
 
+from mmseg.allocator import prefer_large_pages
 from mmseg.datasets.samplers import ConsecutiveBatches, TrainSampler
 from mmseg.errors import ConfigError, DataError, LoaderWorkerError, MMSegError
 from mmseg.termination import obey_parent_only
@@ -292,7 +293,7 @@ def build_test_loader(
         dataset: takes an index; its samples are dicts with `img` and `img_metas`, each a list with an entry for each
             view (or the entry itself where there is one view), and perhaps `extra`, anything that is to travel along.
         samples_per_gpu: samples an item, and so the largest batch.
-        workers_per_gpu: worker processes; 0 loads in this process.
+        workers_per_gpu: worker processes, no more than there are batches; 0 loads in this process.
         indices: the samples to load; None for all. A range or an array is never turned into a list.
         handed_over: errors of a sample that are not raised; a FailedSample takes its place.
 
@@ -305,7 +306,8 @@ def build_test_loader(
     batches = ConsecutiveBatches(range(len(dataset)) if indices is None else indices, samples_per_gpu)
     _check_workers(workers_per_gpu)
     collate = partial(_collate_test, handed_over=tuple(handed_over))
-    make_loader = partial(_data_loader, dataset, batches, collate, workers_per_gpu, keep_workers=True)
+    workers = min(workers_per_gpu, len(batches))
+    make_loader = partial(_data_loader, dataset, batches, collate, workers, keep_workers=True)
     return TestLoader(make_loader, len(batches))
 
 
@@ -338,6 +340,7 @@ def _data_loader(dataset: Any, batches: Any, collate: Any, workers: int, *, keep
 
 def _start_worker(worker_id: int) -> None:
     obey_parent_only()
+    prefer_large_pages()
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
 
