@@ -170,7 +170,8 @@ def save_checkpoint(
                 f"the entry {name!r} of a checkpoint has its own argument, it cannot be given as extra"
             )
         checkpoint[name] = _storable(value, name)
-    beside = f"{path}.{os.getpid()}.tmp"
+    # Always the same name, so that what a killed process left is overwritten.
+    beside = f"{path}.tmp"
     try:
         with open(beside, "wb") as file:
             steady = SteadyFile(file)

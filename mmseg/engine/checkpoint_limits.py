@@ -272,13 +272,16 @@ def _check_archive(path: str, names: Container[str]) -> None:
         # Members that are neither packed nor overlap fit into their archive.
         if sum(entry.file_size for entry in entries) > os.path.getsize(path):
             raise Malformed("is an archive whose members are larger than itself")
-        for entry in entries:
-            if entry.filename.endswith(".pkl"):
-                try:
-                    content = archive.read(entry)
-                except (zipfile.BadZipFile, EOFError, ValueError) as error:
-                    raise Malformed(f"is damaged, truncated or not a checkpoint: {error}") from error
-                check_pickle(io.BytesIO(content), names)
+        try:
+            # torch itself takes data whose checksum is wrong.
+            damaged = archive.testzip()
+            pickles = [archive.read(entry) for entry in entries if entry.filename.endswith(".pkl")]
+        except (zipfile.BadZipFile, EOFError, ValueError) as error:
+            raise Malformed(f"is damaged, truncated or not a checkpoint: {error}") from error
+        if damaged is not None:
+            raise Malformed(f"is damaged: the checksum of its member {damaged[:100]!r} is wrong")
+        for content in pickles:
+            check_pickle(io.BytesIO(content), names)
 
 
 def _check_entry(entry: zipfile.ZipInfo) -> None:

@@ -40,6 +40,16 @@ def save(content, path, zipped=True):
 # --- what is refused
 
 
+@by_both_readers
+def test_a_byte_of_the_weights_that_has_changed(tmp_path, own_reader):
+    path = Path(save({"a": torch.full((1000,), 7.0)}, tmp_path / "flipped.pth"))
+    content = bytearray(path.read_bytes())
+    content[content.index(struct.pack("<f", 7.0) * 1000) + 2000] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(CheckpointError, match="flipped.pth is damaged: the checksum of its member '.*' is wrong"):
+        read_weights_only(str(path), own_reader)
+
+
 class Calls:
     """Pickles as a call of a function."""
 
