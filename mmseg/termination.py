@@ -16,6 +16,7 @@ from typing import Callable, Dict, Iterator, Optional
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 REPEAT_SECONDS = 2.0
+_LATER_SECONDS = 0.1
 
 
 class StopRequest(BaseException):
@@ -105,6 +106,12 @@ def _handler(first: Callable[[StopRequest], None]) -> Callable[[int, Optional[Fr
     came: Dict[str, float] = {}
 
     def handle(number: int, frame: Optional[FrameType]) -> None:
+        if _is_finalizing(frame):
+            # Python drops what is raised there, so the signal comes again a little later.
+            again = threading.Timer(_LATER_SECONDS, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+            return
         now = time.monotonic()
         if "first" not in came:
             came["first"] = now
@@ -116,6 +123,14 @@ def _handler(first: Callable[[StopRequest], None]) -> Callable[[int, Optional[Fr
             os._exit(128 + number)
 
     return handle
+
+
+def _is_finalizing(frame: Optional[FrameType]) -> bool:
+    while frame is not None:
+        if frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _set(handlers: Dict[signal.Signals, Callable[[int, Optional[FrameType]], None]]) -> None:

@@ -66,6 +66,30 @@ sys.last = Last()
 """
 
 
+# A signal comes while a destructor runs, out of which Python lets no exception.
+IN_A_DESTRUCTOR = """
+import os
+class Ending:
+    def __del__(self):
+        os.kill(os.getpid(), {number})
+        time.sleep(0)
+raise_on_signals()
+try:
+    ending = Ending()
+    del ending
+    print("over", flush=True)
+    time.sleep(600)
+except StopRequest as request:
+    print(request)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_within_a_destructor_raises_after_it(number):
+    process = run(IN_A_DESTRUCTOR.format(number=int(number)))
+    assert process.communicate(timeout=60)[0] == f"over\nstopped by {number.name}\n"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_raises(number):
     process = run(RAISING)

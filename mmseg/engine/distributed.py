@@ -332,16 +332,19 @@ def _write_failure(folder: str, index: int, error: BaseException) -> None:
 def _raise_first_failure(folder: str, killed: Sequence[int], error: BaseException) -> NoReturn:
     failures = [read_failure(path.read_bytes()) for path in Path(folder).glob("failure-*.pickle")]
     # What a function makes of a request to end says more than the request, and that may be due to another's failure.
-    failures = [failure for failure in failures if not isinstance(failure.error, StopRequest)] or failures
+    telling = [failure for failure in failures if not isinstance(failure.error, StopRequest)]
+    if isinstance(error, StopRequest):
+        # Processes that are asked to end at the same time do not do so, and one may lose the connection to another.
+        telling = [failure for failure in telling if not is_lost_connection(failure.error)]
     if killed and all(_may_follow_from_a_loss(failure.error) for failure in failures):
         raise OutOfMemoryError(
             f"process {killed[0]} was killed (SIGKILL), which is what the system does when the memory is used up: a "
             "smaller samples_per_gpu, image_size or crop_size, or fewer workers_per_gpu, needs less"
         ) from error
-    if not failures or isinstance(error, StopRequest) and isinstance(failures[0].error, StopRequest):
+    if not failures or isinstance(error, StopRequest) and not telling:
         raise error
     # The first one in time: the others fail because a process they wait for has gone.
-    first = min(failures, key=lambda failure: failure.time)
+    first = min(telling or failures, key=lambda failure: failure.time)
     raise first.error from ChildTraceback(first.text)
 
 

@@ -28,7 +28,7 @@ from mmseg.engine.distributed import (
 )
 from mmseg.engine.group_place import GroupPlace
 from mmseg.errors import DataError, MMSegError, OutOfMemoryError
-from mmseg.termination import raise_on_signals
+from mmseg.termination import StopRequest, raise_on_signals
 
 
 def collectives(rank, factor):
@@ -132,6 +132,34 @@ def killed_while_others_wait(rank, dying):
 def test_a_process_that_the_system_kills_is_want_of_memory():
     with pytest.raises(OutOfMemoryError, match=r"process 1 was killed \(SIGKILL\).*memory"):
         launch(killed_while_others_wait, 2, args=(1,))
+
+
+def lost_while_all_are_asked_to_end(rank):
+    """One process, which has taken no notice of the request to end, learns first that the other one is gone."""
+    dist.barrier()
+    if rank.rank == 0:
+        os.kill(os.getppid(), signal.SIGTERM)
+        time.sleep(600)
+    with contextlib.suppress(StopRequest):
+        time.sleep(600)
+    all_reduce_sum(torch.tensor([1.0]))
+
+
+def stopped(answers):
+    raise_on_signals()
+    try:
+        launch(lost_while_all_are_asked_to_end, 2)
+    except BaseException as error:
+        answers.put(repr(error))
+
+
+def test_a_request_to_end_is_no_loss_of_a_process():
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+    process = context.Process(target=stopped, args=(answers,))
+    process.start()
+    assert answers.get(timeout=200) == repr(StopRequest(signal.SIGTERM.value))
+    process.join()
 
 
 def in_group(rank, what, lost, arrived):
