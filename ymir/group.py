@@ -2,7 +2,8 @@
 
 import os
 import re
-from typing import List, Mapping, Optional, Tuple
+from pathlib import Path
+from typing import List, Mapping, Optional, Set, Tuple
 
 from mmseg.engine.group_place import GroupPlace
 from ymir.errors import NoGPUError, ParameterError
@@ -56,13 +57,30 @@ def check_devices(place: GroupPlace, gpu_ids: Tuple[int, ...], source: str) -> N
 
 def launcher_threads(place: Optional[GroupPlace], environment: Mapping[str, str]) -> Optional[int]:
     """How many threads a process of a group should compute with to give the same numbers as one that is alone: the
-    cores that it may use. None where that is torch's own choice anyway, or the user has set OMP_NUM_THREADS.
-
-    torchrun sets OMP_NUM_THREADS to 1 where the user set nothing.
-    """
+    cores that it may use. None where that is torch's own choice anyway, or the user has set OMP_NUM_THREADS."""
     if place is None or environment.get("OMP_NUM_THREADS", "1") != "1":
         return None
+    # torchrun sets it to 1 where the user set nothing, which only what it was itself started with tells.
+    is_set, by_torchrun = "OMP_NUM_THREADS" in environment, "RANK" in environment
+    if is_set and (not by_torchrun or b"OMP_NUM_THREADS" in launcher_variables(os.getppid())):
+        return None
     return usable_cores()
+
+
+def launcher_variables(process: int) -> Set[bytes]:
+    """The names of the environment variables with which torchrun was started: of the nearest process, from `process`
+    up, that was not started as one of a group. Empty where the system does not show them."""
+    try:
+        while True:
+            content = Path(f"/proc/{process}/environ").read_bytes()
+            names = {variable.partition(b"=")[0] for variable in content.split(b"\0")}
+            if b"RANK" not in names:
+                return names
+            # The name, in parentheses, may hold anything.
+            status = Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2]
+            process = int(status.split()[1])
+    except OSError:
+        return set()
 
 
 def usable_cores() -> int:

@@ -7,7 +7,6 @@ from tests.end_to_end.test_launchers import by_launcher, by_slurm
 from tools.benchmark.untrained_package import write_untrained_package
 from tools.demo_data import write_data
 from tools.demo_task import write_predict_task
-from ymir.group import usable_cores
 
 CLASSES = [f"class-{index}" for index in range(4)]
 SETTINGS = {
@@ -35,9 +34,7 @@ def package(root):
 @pytest.fixture(scope="module")
 def alone(root, package):
     env = write_predict_task(root, package, name="alone", **SETTINGS)
-    cores = str(usable_cores())
-    # The libraries take the smaller of the two, where both are set.
-    run = run_start(env, OMP_NUM_THREADS=cores, MKL_NUM_THREADS=cores)
+    run = run_start(env)
     assert run.status == 0, run.output
     return results(env)
 

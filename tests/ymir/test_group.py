@@ -1,4 +1,7 @@
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -126,7 +129,39 @@ def test_threads_as_of_a_process_that_is_alone(tmp_path):
     place = read_group_place(TORCHRUN)
     assert launcher_threads(None, {"OMP_NUM_THREADS": "1"}) is None
     assert launcher_threads(place, {"OMP_NUM_THREADS": "3"}) is None
-    assert launcher_threads(place, {"OMP_NUM_THREADS": "1"}) == launcher_threads(place, {}) == usable_cores()
+    assert launcher_threads(place, {"OMP_NUM_THREADS": "1"}) is None  # it is no torchrun's process
+    assert launcher_threads(place, {}) == usable_cores()
     assert 1 <= usable_cores() <= os.cpu_count()
-    task = make_task(tmp_path, {**TORCHRUN, "OMP_NUM_THREADS": "1"}, config=CONFIG, run_infer=True)
+    task = make_task(tmp_path, TORCHRUN, config=CONFIG, run_infer=True)
     assert task.threads == usable_cores()
+
+
+# What torchrun does: a process whose environment has what torchrun adds to its own, here with a shell between them.
+LAUNCHER = """
+import os, subprocess, sys
+added = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1", "LOCAL_RANK": "0"}
+environment = {"OMP_NUM_THREADS": "1", **os.environ, **added}
+subprocess.run(["bash", "-c", '"$0" -c "$1"; exit', sys.executable, sys.argv[1]], env=environment, check=True)
+"""
+THREADS = """
+import os
+from ymir.group import launcher_threads, read_group_place
+print(launcher_threads(read_group_place(os.environ), os.environ))
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "threads"), [(None, str(usable_cores())), ("1", "None"), ("2", "None")], ids=["torchrun", "user", "two"]
+)
+def test_who_has_set_the_threads(given, threads):
+    environment = {key: value for key, value in os.environ.items() if key not in ("OMP_NUM_THREADS", "RANK")}
+    if given is not None:
+        environment["OMP_NUM_THREADS"] = given
+    done = subprocess.run(
+        [sys.executable, "-c", LAUNCHER, THREADS],
+        env=environment,
+        cwd=str(Path(__file__).resolve().parents[2]),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    assert done.stdout.decode().split() == [threads]
