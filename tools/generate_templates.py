@@ -3,6 +3,7 @@
 usage: python tools/generate_templates.py
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ymir.templates import fill_markers, template_files  # noqa: E402
 
 
 def main() -> None:
+    argparse.ArgumentParser(description="Write the templates and the READMEs' hyper-parameter tables.").parse_args()
     for name, content in template_files().items():
         (ROOT / "ymir" / "img_man" / name).write_text(content, encoding="utf-8")
     for name, language in (("README.md", "en"), ("README_zh-CN.md", "zh")):
