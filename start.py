@@ -13,10 +13,17 @@ from typing import Optional
 
 from mmseg.allocator import keep_freed_memory
 from mmseg.termination import StopRequest, ignore_signals, raise_on_signals
-from ymir.errors import Failure, TaskStopped, describe
+from ymir.errors import Failure, TaskStopped, describe, printable
 from ymir.group import read_group_place
 from ymir.monitor import STATE_ERROR, Monitor
 from ymir.task import Env, env_file, read_env, read_task
+
+
+class PrintableFormatter(logging.Formatter):
+    """Spells out what would steer the terminal: the log quotes names out of strangers' files."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def main() -> int:
@@ -26,7 +33,9 @@ def main() -> int:
     # where others use its cores too (the loader's workers do), every step waits for a thread that was not scheduled.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     keep_freed_memory()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stdout)
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     monitor, monitor_file, is_first = None, Path("/out/monitor.txt"), True
     try:
         env = read_env(env_file(os.environ))

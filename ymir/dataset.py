@@ -15,13 +15,13 @@ import cv2
 import numpy as np
 
 from mmseg.errors import ImageError
-from ymir.annotation_files import AnnotationFiles, is_picture
+from ymir.annotations.coco import UNCOVERED, draw_label_mask
+from ymir.annotations.files import AnnotationFiles, is_picture
+from ymir.annotations.label_image import label_mask_of_picture
 from ymir.atomic import replacing
-from ymir.coco import UNCOVERED, draw_label_mask
 from ymir.errors import DatasetError
-from ymir.image_header import image_shape
+from ymir.images.header import image_shape
 from ymir.index import IndexItem, read_annotated_index
-from ymir.label_image import label_mask_of_picture
 from ymir.task import BACKGROUND_CLASS, Task
 
 

@@ -12,12 +12,12 @@ from pycocotools import mask as rle
 
 from mmseg.datasets.palette import generate_palette
 from ymir.atomic import replacing
-from ymir.candidates import AUGMENTED, PLAIN
-from ymir.job import Assembly, Job, NetworkPass, Payload, Prediction
 from ymir.monitor import Share
-from ymir.ordered_work import ordered_map
 from ymir.package import class_indices
 from ymir.picture_names import PictureNames
+from ymir.prediction.candidates import AUGMENTED, PLAIN
+from ymir.prediction.job import Assembly, Job, NetworkPass, Payload, Prediction
+from ymir.prediction.ordered_work import ordered_map
 from ymir.results import write_infer_result
 from ymir.rle import encode_class_map
 from ymir.task import Task

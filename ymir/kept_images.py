@@ -9,17 +9,17 @@ import numpy as np
 
 from mmseg.datasets.palette import generate_palette
 from ymir.atomic import replacing
-from ymir.job import Assembly
-from ymir.journal_pool import JournalPool
+from ymir.journal.pool import JournalPool
+from ymir.journal.superpixel_bytes import unpack_superpixels
 from ymir.mining import Miner, RegionScores, Selection
 from ymir.mining.pool_steps import count_classes
-from ymir.mining_report import MiningReport, ReportRegion
 from ymir.monitor import Share
-from ymir.ordered_work import ordered_map
 from ymir.params import MiningParameters
 from ymir.picture_names import PictureNames
-from ymir.region_pictures import draw_overlay, encode_jpeg, window_labels
-from ymir.superpixel_bytes import unpack_superpixels
+from ymir.prediction.job import Assembly
+from ymir.prediction.ordered_work import ordered_map
+from ymir.report.page import MiningReport, ReportRegion
+from ymir.report.region_pictures import draw_overlay, encode_jpeg, window_labels
 from ymir.task import OutputPaths
 
 _THREADS = 4

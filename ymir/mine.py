@@ -8,14 +8,14 @@ import numpy as np
 import torch
 
 from mmseg.engine.prediction import DropoutEnsemble, Ensemble, FlipEnsemble
-from ymir.job import Assembly, Job, NetworkPass, Payload, Prediction
-from ymir.journal_pool import JournalPool
+from ymir.journal.pool import JournalPool
+from ymir.journal.superpixel_bytes import pack_superpixels
 from ymir.kept_images import KeptImages
 from ymir.mining import Selection, build_miner
 from ymir.monitor import Share
 from ymir.params import MiningParameters
+from ymir.prediction.job import Assembly, Job, NetworkPass, Payload, Prediction
 from ymir.results import write_mining_result
-from ymir.superpixel_bytes import pack_superpixels
 from ymir.task import Task
 
 # How the progress of assembling is shared: selecting over the pool, then drawing what is kept.

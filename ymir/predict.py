@@ -17,8 +17,16 @@ from mmseg.datasets import build_test_loader
 from mmseg.engine.distributed import Rank, from_first, launch
 from mmseg.errors import ImageError
 from ymir.atomic import remove_partial_files
-from ymir.bad_images import NoReadableImageError, write_bad_images
-from ymir.candidates import (
+from ymir.devices import devices_for
+from ymir.index import read_candidate_index
+from ymir.infer import InferJob
+from ymir.journal.folder import JournalFolder
+from ymir.journal.records import JournalError, JournalWriter
+from ymir.mine import MiningJob
+from ymir.monitor import Monitor, Share
+from ymir.package import ModelPackage, find_package, load_model, read_package_config
+from ymir.prediction.bad_images import NoReadableImageError, write_bad_images
+from ymir.prediction.candidates import (
     AUGMENTED,
     PLAIN,
     CandidateDataset,
@@ -27,23 +35,15 @@ from ymir.candidates import (
     augmented_pipeline,
     test_pipeline,
 )
-from ymir.devices import devices_for
-from ymir.index import read_candidate_index
-from ymir.infer import InferJob
-from ymir.job import Assembly, Job
-from ymir.journal import JournalError, JournalWriter
-from ymir.journal_folder import JournalFolder
-from ymir.mine import MiningJob
-from ymir.monitor import Monitor, Share
-from ymir.network import Network
-from ymir.package import ModelPackage, find_package, load_model, read_package_config
-from ymir.prediction_fingerprint import prediction_fingerprint
-from ymir.prediction_pass import run_pass
+from ymir.prediction.fingerprint import prediction_fingerprint
+from ymir.prediction.job import Assembly, Job
+from ymir.prediction.network import Network
+from ymir.prediction.network_pass import run_pass
+from ymir.prediction.units import Units
 from ymir.preflight import preflight_prediction
 from ymir.progress_log import ProgressLog
 from ymir.task import Task
-from ymir.training_config import set_image_size
-from ymir.units import Units
+from ymir.training.config import set_image_size
 
 # Parts of the task's progress: after checking the input, after loading, after the network's pass, after making the
 # results, of which the last must be in its place before it is 1.

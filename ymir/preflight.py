@@ -7,16 +7,16 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from mmseg.engine.weights_source import pretrained_addresses
 from mmseg.errors import ImageError
-from ymir.annotation_files import AnnotationFiles
-from ymir.image_problems import Shape, image_headers
+from ymir.annotations.files import AnnotationFiles
+from ymir.images.headers import Shape, image_headers
 from ymir.index import IndexItem
 from ymir.index_problems import count_lines, index_lines
 from ymir.package import ModelPackage, choose_weights, config_file_of, package_problems, read_package_config
-from ymir.pretrained import choose_pretrained
 from ymir.problems import Problems
 from ymir.task import Task
-from ymir.training_arguments import parse_training_arguments
-from ymir.training_config import base_config_of
+from ymir.training.arguments import parse_training_arguments
+from ymir.training.config import base_config_of
+from ymir.training.pretrained import choose_pretrained
 from ymir.weights_file import check_weights_file
 
 # How the progress of a training's preflight is shared: the headers of the images, then the annotations.

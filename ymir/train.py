@@ -1,6 +1,7 @@
 """Training: annotations to label masks, a resolved config, mmseg's trainer, and result.yaml at every checkpoint."""
 
 import functools
+import logging
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +14,20 @@ from mmseg.engine.callbacks import Callback, CheckpointEvent, CheckpointRecord, 
 from mmseg.engine.distributed import Rank, from_first, launch
 from mmseg.engine.weights_source import WeightsSource, pretrained_addresses
 from mmseg.termination import StopNote, noted_signals
-from ymir.annotation_files import AnnotationFiles
+from ymir.annotations.files import AnnotationFiles
 from ymir.dataset import convert_annotations
 from ymir.devices import devices_for
 from ymir.errors import TaskStopped
 from ymir.monitor import Monitor, Share
 from ymir.preflight import preflight_training
-from ymir.pretrained import choose_pretrained, starting_files
 from ymir.results import Stage, write_training_result
 from ymir.task import OutputPaths, Task
-from ymir.training_arguments import TrainingArguments, parse_training_arguments
-from ymir.training_config import base_config_of, resolve_training_config
-from ymir.training_resume import FINGERPRINT_KEY, find_own_checkpoint, training_fingerprint
+from ymir.training.arguments import TrainingArguments, parse_training_arguments
+from ymir.training.config import base_config_of, resolve_training_config
+from ymir.training.pretrained import choose_pretrained, starting_files
+from ymir.training.resume import FINGERPRINT_KEY, find_own_checkpoint, training_fingerprint
+
+_log = logging.getLogger(__name__)
 
 # Parts of the task's progress: after checking the input, after converting the annotations, after the last iteration.
 _CHECKED, _CONVERTED, _TRAINED = 0.01, 0.05, 0.99
@@ -97,12 +100,16 @@ def prepare(task: Task, monitor: Monitor) -> Prepared:
     base = base_config_of(task, arguments)
     parts = pretrained_addresses(base["model"])
     pretrained = choose_pretrained(task, arguments, base.get("load_from"), parts)
+    started_from = starting_files(task, pretrained, parts)
+    if not started_from:
+        stem = Path(task.training.config_file).stem
+        _log.info("no weights in %s start with %s: training from scratch", task.weights_dir, stem)
     data = convert_annotations(task, Share(monitor, _CHECKED, _CONVERTED).progress, files)
     cfg = resolve_training_config(task, data, arguments)
     models = task.env.output.models_dir
     config_file = models / Path(task.training.config_file).name
     cfg.dump(config_file)
-    fingerprint = training_fingerprint(task, arguments, cfg, starting_files(task, pretrained, parts))
+    fingerprint = training_fingerprint(task, arguments, cfg, started_from)
     resume_from = find_own_checkpoint(models, fingerprint, any_without_name=arguments.auto_resume)
     if resume_from is None and arguments.resume_from:
         resume_from = Path(arguments.resume_from)

@@ -17,7 +17,6 @@ MAX_NUMBER_CHARS = 1000
 MAX_FSTRING_CHARS = 4096
 MAX_FORMAT_WIDTH = 10_000
 
-SCALAR_TYPES = (type(None), bool, int, float, str)
 CONTAINER_TYPES = (list, tuple, dict, set)
 
 

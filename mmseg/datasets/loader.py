@@ -213,6 +213,12 @@ def _start(loader: DataLoader) -> Iterator[Any]:
     torch.set_num_threads(1)
     try:
         batches = iter(loader)
+    except OSError as error:
+        raise LoaderWorkerError(
+            f"the processes that load images cannot be started ({error}): give the container a /dev/shm (shm_size) and "
+            "more processes (pids_limit), use fewer workers_per_gpu, or set workers_per_gpu to 0, which loads images "
+            "in the main process"
+        ) from error
     finally:
         torch.set_num_threads(threads)
     _explain_signals()

@@ -31,7 +31,7 @@ class ProgressBar(Callback):
     def on_start(self, event: StartEvent) -> None:
         self._classes = event.meta.get("CLASSES")
         stream = self._stream if self._stream is not None else sys.stderr
-        if stream.isatty():
+        if stream is not None and stream.isatty():
             self._bar = tqdm(
                 total=event.max_iters,
                 initial=event.iteration,

@@ -162,3 +162,17 @@ def test_what_travels_along_arrives_as_it_was(workers):
     found = [extra for (batch,) in load(Travelling(4, {}), workers) for extra in batch.extra]
     assert [extra["labels"].tolist() for extra in found] == [list(range(index, index + 5)) for index in range(4)]
     assert {extra["name"] for extra in found} == {"图"}
+
+
+# PyTorch's iterator is not ready for its own end there.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_workers_that_cannot_be_started_are_one_sentence():
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, limits[1]))
+    try:
+        with pytest.raises(LoaderWorkerError, match="cannot be started .*Too many open files.*workers_per_gpu to 0"):
+            list(load(Samples(8, {}), 2))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)

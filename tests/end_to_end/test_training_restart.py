@@ -12,7 +12,7 @@ from tests.end_to_end.running import Running, iterations, log_records
 from tools.demo_data import write_data
 from tools.demo_task import write_training_task
 from tools.street_scenes import CLASSES
-from ymir.training_resume import FINGERPRINT_KEY, find_own_checkpoint
+from ymir.training.resume import FINGERPRINT_KEY, find_own_checkpoint
 
 SMALL = {
     "image_size": "96x64",

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from mmseg.config import Config, parse_overrides, split_overrides
 from mmseg.errors import ConfigError
-from ymir.coco import draw_label_mask, read_coco
+from ymir.annotations.coco import draw_label_mask, read_coco
+from ymir.annotations.label_image import LABEL_MAP, read_label_colors
+from ymir.annotations.segmentation import decode_segmentation
 from ymir.errors import DatasetError, ParameterError
 from ymir.index import read_annotated_index, read_candidate_index
-from ymir.label_image import LABEL_MAP, read_label_colors
 from ymir.params import InferParameters, MiningParameters, TrainingParameters, read_parameters
-from ymir.segmentation import decode_segmentation
 
 ROOT = Path(__file__).resolve().parents[2]
 quick = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))

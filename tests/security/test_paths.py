@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ymir.coco import draw_label_mask, read_coco
+from ymir.annotations.coco import draw_label_mask, read_coco
 from ymir.index import read_candidate_index
 from ymir.picture_names import PictureNames
 

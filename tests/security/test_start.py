@@ -1,6 +1,7 @@
 """Strangers' packages through start.py itself: the record says what was refused, and nothing was executed."""
 
 import json
+import logging
 import os
 import struct
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from start import PrintableFormatter
 from tests.end_to_end.start import run_start
 from tests.security.hostile_checkpoints import HOSTILE_CHECKPOINTS, rebuilt_tensor, text, weights, write_zip
 from tests.security.hostile_configs import HOSTILE_CONFIGS
@@ -134,3 +136,8 @@ def test_a_config_yaml_whose_aliases_multiply(root):
     run = run_start(env)
     assert (run.status, run.record[4]) == (1, "300001"), run.output
     assert "config.yaml cannot be used" in run.record[5]
+
+
+def test_the_log_does_not_steer_the_terminal():
+    record = logging.LogRecord("mmseg", logging.INFO, "", 0, "left out: %s\n\tand others", ("a\x1b[2J",), None)
+    assert PrintableFormatter("%(levelname)s %(message)s").format(record) == "INFO left out: a\\x1b[2J\n\tand others"

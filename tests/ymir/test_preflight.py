@@ -11,7 +11,7 @@ import torch
 
 from mmseg.errors import ImageError
 from tests.ymir.task_files import make_task, write_image
-from ymir.annotation_files import AnnotationFiles
+from ymir.annotations.files import AnnotationFiles
 from ymir.dataset import convert_annotations
 from ymir.index_problems import count_lines, index_lines
 from ymir.preflight import preflight_prediction, preflight_training

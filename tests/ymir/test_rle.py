@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pycocotools import mask as pycocotools
 
-from ymir import coco
+from ymir.annotations import coco
 from ymir.rle import encode_class_map
 
 EVERY_CLASS = {index: 7 * index + 3 for index in range(256)}

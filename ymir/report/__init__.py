@@ -1,0 +1,1 @@
+"""mining-report.html: what mining chose, and why, for people."""
