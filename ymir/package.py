@@ -7,7 +7,6 @@ from typing import Any, Iterator, Optional, Sequence, Tuple
 
 from mmseg.apis import init_segmentor
 from mmseg.config import Config
-from mmseg.models.fused_batch_norm import fuse_batch_norm
 from ymir.errors import PackageError
 from ymir.task import BACKGROUND_CLASS
 from ymir.weights_file import check_weights_file
@@ -96,7 +95,6 @@ def load_model(package: ModelPackage, cfg: Config, device: str) -> Any:
             f"the model of {package.config_file} tells {model.num_classes} classes apart, but the package names "
             f"{list(model.CLASSES)}; one name for each is expected, none twice"
         )
-    fuse_batch_norm(model)
     return model
 
 

@@ -91,8 +91,8 @@ class _SharedMemory(Parameters):
 class _Loading(_SharedMemory):
     samples_per_gpu: int = _whole_number(
         2,
-        "Images in a batch on each GPU (or on the CPU)",
-        "每张 GPU（或 CPU）一批处理的图片数量",
+        "Images in a batch on each GPU (or on the CPU, where infer and mining take them one by one)",
+        "每张 GPU（或 CPU）一批处理的图片数量，在 CPU 上推理与挖掘逐张计算",
         lowest=1,
         highest=4096,
     )

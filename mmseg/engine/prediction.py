@@ -1,6 +1,6 @@
 """From batches of test samples to logits at the images' own sizes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 import torch
@@ -54,18 +54,22 @@ def batch_predictions(
     *,
     ensemble: Optional[Ensemble] = None,
     features: bool = False,
+    at_once: Optional[int] = None,
 ) -> Iterator[ImagePrediction]:
-    """Predict the images of a batch, all of them at once for each view.
+    """Predict the images of a batch.
 
-    The network's own logits of the whole batch are kept until the last prediction has been dropped. Several views of an
-    image (test-time augmentation) and the predictions of an ensemble are averaged; they are `logits.members()`. With
-    dropout each member is one sample's mean over the views.
+    The network's own logits of what it saw at once are kept until the last prediction of it has been dropped. Several
+    views of an image (test-time augmentation) and the predictions of an ensemble are averaged; they are
+    `logits.members()`. With dropout each member is one sample's mean over the views.
 
     Args:
         model: an EncoderDecoder in eval mode, on `device`.
         batch: images (B, 3, h, w) of each view, with `ori_shape`, `img_shape`, `flip` and `flip_direction` as metas.
         ensemble: makes several predictions of each image.
         features: whether to give the features too, of the first view and without dropout.
+        at_once: how many images go through the network together. By default all of them, but one by one on a CPU: that
+            gains nothing by a batch, and as it adds in another order there, an image's last digits would depend on the
+            images beside it.
 
     Yields:
         A prediction for each image, in the order of the batch.
@@ -73,6 +77,30 @@ def batch_predictions(
     Raises:
         ConfigError: the model has no dropout to sample from, or no features.
     """
+    if at_once is None:
+        at_once = 1 if torch.device(device).type == "cpu" else len(batch.indices)
+    for first in range(0, len(batch.indices), at_once):
+        part = _part(batch, slice(first, first + at_once))
+        for prediction in _predictions_at_once(model, part, device, ensemble, features):
+            yield replace(prediction, position=first + prediction.position)
+
+
+def _part(batch: TestBatch, images: slice) -> TestBatch:
+    return TestBatch(
+        indices=batch.indices[images],
+        images=[view[images] for view in batch.images],
+        metas=[view[images] for view in batch.metas],
+        extra=batch.extra[images],
+    )
+
+
+def _predictions_at_once(
+    model: nn.Module,
+    batch: TestBatch,
+    device: Union[str, torch.device],
+    ensemble: Optional[Ensemble],
+    features: bool,
+) -> Iterator[ImagePrediction]:
     with inference_mode():
         views = _views(batch, device)
         if isinstance(ensemble, FlipEnsemble) and not any(flip for view in views for flip in view.flips):

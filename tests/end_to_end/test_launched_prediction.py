@@ -1,9 +1,15 @@
 """Infer and mining in a group of processes that a launcher started."""
 
+import json
+
+import numpy as np
 import pytest
+import torch
+from pycocotools import mask as rle
 
 from tests.end_to_end.start import run_start
 from tests.end_to_end.test_launchers import by_launcher, by_slurm
+from tools.benchmark import straightforward
 from tools.benchmark.untrained_package import write_untrained_package
 from tools.demo_data import write_data
 from tools.demo_task import write_predict_task
@@ -53,3 +59,17 @@ def test_a_group_gives_the_same_files_as_a_process_alone(root, package, alone, s
     assert results(env) == alone
     assert runs[0].record[2:4] == ["1.000000", "2"]
     assert not (env.parent / "out" / "journal").exists()
+
+
+def test_infer_is_the_network_image_by_image_and_class_by_class(root, package, alone):
+    """Without training all classes are about as likely, so that any difference in the last digits would show."""
+    result = json.loads(alone["infer-result.json"])
+    plain = straightforward.Network(*package, memory_format=torch.channels_last)
+    paths = (root / "in" / "candidate-index.tsv").read_text().splitlines()
+    assert [image["file_name"] for image in result["images"]] == [path.rsplit("/", 1)[1] for path in paths]
+    for image, path in zip(result["images"], paths):
+        sample = plain.prepare(path)
+        class_map = plain.probabilities(sample, plain.small_logits(sample)).argmax(0).numpy()
+        found = [item["segmentation"]["counts"] for item in result["annotations"] if item["image_id"] == image["id"]]
+        masks = [np.asfortranarray(class_map == class_id, dtype=np.uint8) for class_id in np.unique(class_map)]
+        assert found == [rle.encode(mask)["counts"].decode() for mask in masks]

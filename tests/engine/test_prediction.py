@@ -69,9 +69,10 @@ def probabilities(logits):
 
 @pytest.mark.parametrize("test_cfg", [None, SLIDE])
 @pytest.mark.parametrize("head", [None, SIGMOID])
-def test_equals_inference_of_each_image(test_cfg, head):
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_equals_inference_of_each_image(test_cfg, head, at_once):
     model, batch = make_model(test_cfg, head), make_batch()
-    found = list(batch_predictions(model, batch, "cpu"))
+    found = list(batch_predictions(model, batch, "cpu", at_once=at_once))
     assert [prediction.position for prediction in found] == [0, 1, 2]
     for prediction in found:
         position = prediction.position
@@ -105,13 +106,24 @@ def test_the_mean_of_several_views(head):
         assert len(prediction.logits.members()) == 3
 
 
-def test_the_whole_batch_goes_through_the_network_once_a_view():
+@pytest.mark.parametrize(("at_once", "batches"), [(None, [1, 1, 1, 1, 1, 1]), (2, [2, 2, 1, 1]), (5, [3, 3])])
+def test_images_go_through_the_network_together_once_a_view(at_once, batches):
     model, batch = make_model(), make_batch(views=2)
     shapes = []
     model.backbone.register_forward_pre_hook(lambda _, inputs: shapes.append(tuple(inputs[0].shape)))
-    predictions = batch_predictions(model, batch, "cpu")
-    assert len(list(predictions)) == 3
-    assert shapes == [(3, 3, 40, 48)] * 2
+    predictions = batch_predictions(model, batch, "cpu", at_once=at_once)
+    assert [prediction.position for prediction in predictions] == [0, 1, 2]
+    assert shapes == [(count, 3, 40, 48) for count in batches]
+
+
+def test_on_a_cpu_an_image_does_not_depend_on_those_beside_it():
+    model, batch = make_model(), make_batch()
+    for prediction in batch_predictions(model, batch, "cpu"):
+        image = batch.images[0][prediction.position : prediction.position + 1]
+        (alone,) = batch_predictions(
+            model, batch._replace(indices=[7], images=[image], metas=[[batch.metas[0][prediction.position]]]), "cpu"
+        )
+        assert torch.equal(prediction.logits.tensor(), alone.logits.tensor())
 
 
 # --- flips
@@ -181,7 +193,7 @@ def test_only_dropout_is_switched_on_and_only_for_the_samples():
     modes, before = [], {name: value.clone() for name, value in model.state_dict().items()}
     model.backbone.bn.register_forward_hook(lambda module, *_: modes.append(("norm", module.training)))
     model.decode_head.dropout.register_forward_hook(lambda module, *_: modes.append(("dropout", module.training)))
-    with_dropout(model, make_batch(), features=True)
+    with_dropout(model, make_batch(), features=True, at_once=3)
     # Once for the features, without dropout; then the features of the samples once, and the head for each.
     once = [("norm", False)]
     assert modes == [*once, ("dropout", False), *once, *[("dropout", True)] * 4]
@@ -238,7 +250,7 @@ def test_features_are_the_mean_of_what_the_classifier_sees_in_the_content():
     model, batch = make_model(), make_batch()
     seen = []
     handle = model.decode_head.conv_seg.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].clone()))
-    found = list(batch_predictions(model, batch, "cpu", features=True))
+    found = list(batch_predictions(model, batch, "cpu", features=True, at_once=3))
     handle.remove()
     (maps,) = seen
     assert maps.shape == (3, 8, 20, 24)
@@ -271,7 +283,7 @@ def test_features_of_sliding_windows():
     model, batch = make_model(SLIDE), make_batch()
     seen = []
     handle = model.decode_head.conv_seg.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].clone()))
-    found = list(batch_predictions(model, batch, "cpu", features=True))
+    found = list(batch_predictions(model, batch, "cpu", features=True, at_once=3))
     handle.remove()
     # Windows of 24 x 24 begin at rows 0 and 16, at columns 0, 16 and 24; a feature has two pixels.
     corners = [(top, left) for top in (0, 16) for left in (0, 16, 24)]

@@ -23,11 +23,15 @@ _ITERATIONS = 10
 
 
 class Network:
-    """The network of a package as one would call it by hand: in torch's own memory format, one image at a time."""
+    """The network of a package as one would call it by hand: one image at a time, in torch's own memory format unless
+    another is given. Formats differ in the order of their sums, and so in last digits."""
 
-    def __init__(self, config_file: str, weights_file: str) -> None:
+    def __init__(
+        self, config_file: str, weights_file: str, *, memory_format: torch.memory_format = torch.contiguous_format
+    ) -> None:
         cfg = Config.fromfile(config_file)
-        self.model = init_segmentor(cfg, weights_file).to(memory_format=torch.contiguous_format)
+        self._format = memory_format
+        self.model = init_segmentor(cfg, weights_file).to(memory_format=memory_format)
         self._prepare = Compose(cfg.data.test.pipeline)
 
     def prepare(self, path: str) -> Dict[str, Any]:
@@ -37,7 +41,8 @@ class Network:
     @torch.no_grad()
     def small_logits(self, sample: Dict[str, Any]) -> torch.Tensor:
         """The network alone: logits (1, C, h, w) before they are resized."""
-        return self.model.decode(self.model.extract_feat(sample["img"][0][None].contiguous()))
+        image = sample["img"][0][None].contiguous(memory_format=self._format)
+        return self.model.decode(self.model.extract_feat(image))
 
     @torch.no_grad()
     def probabilities(self, sample: Dict[str, Any], logits: torch.Tensor) -> torch.Tensor:
