@@ -148,7 +148,7 @@ def describe(error: BaseException) -> Failure:
 
 
 def printable(text: str) -> str:
-    """`text` with all that is no character for people spelled out, so that what a file is called or holds can neither
+    r"""`text` with all that is no character for people spelled out, so that what a file is called or holds can neither
     steer the terminal where it is shown nor keep it from being written; lines stay lines.
 
     >>> printable("a\x1b[2J")
