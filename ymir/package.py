@@ -82,7 +82,7 @@ def read_package_config(package: ModelPackage) -> Config:
 
 
 def load_model(package: ModelPackage, cfg: Config, device: str) -> Any:
-    """The network of the package for prediction alone, in eval mode on `device`, with its .CLASSES."""
+    """The network of the package, in eval mode on `device`, with its .CLASSES."""
     model = init_segmentor(cfg, str(package.weights_file), device=device)
     if not model.CLASSES:
         raise PackageError(
